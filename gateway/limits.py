@@ -1,0 +1,65 @@
+"""Every bound of the program in one place: name, value, unit, and where the number comes from.
+
+A bound that a client meets is answered with a code of the catalogue, never with a traceback. Bounds count bytes
+unless their name says otherwise.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+KIB: Final = 1024
+MIB: Final = 1024 * KIB
+GIB: Final = 1024 * MIB
+
+# --- HTTP ---------------------------------------------------------------------------------------------------------
+HEADER_LINE: Final = 8190  # aiohttp's own default; nginx's and Apache's are 8 KiB too
+HEADERS_TOTAL: Final = 64 * KIB  # Warehouse's front allows 64 KiB
+DRAIN_AFTER_REFUSAL: Final = 64 * MIB  # an early close gave npm a reset instead of the reason (FACTS-PYPI-NPM 3)
+DRAIN_SECONDS: Final = 20.0
+BODY_IDLE_SECONDS: Final = 60.0  # between two reads of one request's body
+CHUNK: Final = 1 * MIB  # one hop to a thread per MiB costs 1 % (FACTS-LIBRARIES: spool)
+
+# --- An upload ----------------------------------------------------------------------------------------------------
+UPLOAD_FILE: Final = 4 * GIB  # default; PyPI's own is 100 MiB, private registries hold model and CUDA wheels
+FORM_FIELDS: Final = 1024  # count; a twine upload with every classifier has some 300
+FORM_FIELD: Final = 4 * MIB  # one field; a description is the largest, PyPI's limit for a whole METADATA is similar
+FORM_TOTAL: Final = 16 * MIB  # all fields but the file
+PART_HEADERS: Final = 8 * KIB
+SPOOL_TOTAL: Final = 64 * GIB  # default, all publishes at once
+SPOOL_PER_GRANT: Final = 16 * GIB  # default
+SIMULTANEOUS_WAIT_SECONDS: Final = 60.0  # the second of two publishes of one file name waits this long
+
+# --- Archives -----------------------------------------------------------------------------------------------------
+ARCHIVE_ENTRIES: Final = 250_000  # count; the largest wheels seen on PyPI have some 60,000
+ARCHIVE_EXPANDED: Final = 64 * GIB
+ARCHIVE_RATIO: Final = 1032  # deflate's own maximum is 1032:1; more is a lie in the header
+SDIST_RATIO: Final = 200  # expanded / compressed, past the first 64 MiB
+ARCHIVE_METADATA: Final = 4 * MIB  # METADATA or PKG-INFO
+ARCHIVE_NAME: Final = 4096  # one entry's name; PATH_MAX
+
+# --- Evidence -----------------------------------------------------------------------------------------------------
+EVIDENCE_PER_REQUEST: Final = 16  # count; PyPI allows one per predicate type, of two types
+EVIDENCE_BYTES: Final = 1 * MIB  # one bundle; npm's and GitHub's are 6 to 30 KiB
+EVIDENCE_PER_DIGEST: Final = 32  # count, per credential and digest in the locker
+EVIDENCE_SECONDS: Final = 10.0  # verification budget of one publish
+JSON_DEPTH: Final = 64
+JSON_NUMBER_DIGITS: Final = 32  # proto-JSON's int64 has 19
+STATEMENT_SUBJECTS: Final = 1024  # count; the largest release seen attests some 300 files
+SIGNATURES: Final = 8  # count, in one envelope
+LOG_ENTRIES: Final = 8  # count, in one bundle
+TIMESTAMPS: Final = 8  # count, in one bundle
+CERTIFICATES: Final = 10  # count, in one chain
+INCLUSION_HASHES: Final = 64  # count; a log of 2^64 entries
+CLOCK_SKEW_SECONDS: Final = 60  # a proved time may be this far ahead of ours (CONTRACTS C.7)
+
+# --- Operators' files ---------------------------------------------------------------------------------------------
+YAML_BYTES: Final = 8 * MIB  # 10,000 rules are some 4 MiB
+YAML_DEPTH: Final = 32
+PERMALINK: Final = 70  # characters; twine breaks a longer one at 80 columns (FACTS)
+
+# --- Upstream -----------------------------------------------------------------------------------------------------
+UPSTREAM_CONNECT_SECONDS: Final = 10.0
+UPSTREAM_IDLE_SECONDS: Final = 120.0  # between two reads; a registry may hash a gigabyte before it answers
+INDEX_PAGE: Final = 64 * MIB  # one project's page; the largest on PyPI is some 10 MiB
+REPLY_BODY: Final = 64 * KIB  # what is kept of an upstream's answer to a write
