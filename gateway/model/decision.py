@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from gateway.model.identity import Identity
 from gateway.reasons import Reason
 
 
@@ -43,7 +44,8 @@ class Decision:
     """The verdict on one upload. `reasons` are those that count; lifted and waived ones stand in `checks` only.
 
     `rule` names the rule that matched (empty: none did), `policy` is the policy's revision (a sha256), `observed`
-    says that the rule is in `mode: observe`.
+    says that the rule is in `mode: observe`. `signer` is the identity of the attestation that met the rule, which
+    later files of the release are compared with; other valid evidence beside it must not set it.
     """
 
     outcome: Outcome
@@ -53,3 +55,4 @@ class Decision:
     policy: str
     observed: bool = False
     waivers: tuple[str, ...] = ()
+    signer: Identity | None = None
