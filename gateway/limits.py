@@ -15,6 +15,8 @@ GIB: Final = 1024 * MIB
 # --- HTTP ---------------------------------------------------------------------------------------------------------
 HEADER_LINE: Final = 8190  # aiohttp's own default; nginx's and Apache's are 8 KiB too
 HEADERS_TOTAL: Final = 64 * KIB  # Warehouse's front allows 64 KiB
+HEAD_SECONDS: Final = 30.0  # for the first request head of a connection
+KEEPALIVE_SECONDS: Final = 75.0  # nginx's default; also bounds a slow second request head
 DRAIN_AFTER_REFUSAL: Final = 64 * MIB  # an early close gave npm a reset instead of the reason (FACTS-PYPI-NPM 3)
 DRAIN_SECONDS: Final = 20.0
 BODY_IDLE_SECONDS: Final = 60.0  # between two reads of one request's body
@@ -50,6 +52,8 @@ SIGNATURES: Final = 8  # count, in one envelope
 LOG_ENTRIES: Final = 8  # count, in one bundle
 TIMESTAMPS: Final = 8  # count, in one bundle
 CERTIFICATES: Final = 10  # count, in one chain
+CHECKPOINT_SIGNATURES: Final = 16  # count, witnesses included; C2SP's own implementations allow 100
+SIGNATURE_BYTES: Final = 16 * KIB  # one signature; RSA-8192 has 1 KiB, SLH-DSA 8 to 50 KB
 INCLUSION_HASHES: Final = 64  # count; a log of 2^64 entries
 CLOCK_SKEW_SECONDS: Final = 60  # a proved time may be this far ahead of ours (CONTRACTS C.7)
 
@@ -62,4 +66,5 @@ PERMALINK: Final = 70  # characters; twine breaks a longer one at 80 columns (FA
 UPSTREAM_CONNECT_SECONDS: Final = 10.0
 UPSTREAM_IDLE_SECONDS: Final = 120.0  # between two reads; a registry may hash a gigabyte before it answers
 INDEX_PAGE: Final = 64 * MIB  # one project's page; the largest on PyPI is some 10 MiB
+SETTLE_SECONDS: Final = 30.0  # between two looks at what is not settled
 REPLY_BODY: Final = 64 * KIB  # what is kept of an upstream's answer to a write

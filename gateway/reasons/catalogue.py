@@ -88,6 +88,7 @@ class Code(StrEnum):
     REQUEST_TIMEOUT = "request-timeout"
     ROUTE_UNKNOWN = "route-unknown"
     METHOD_UNKNOWN = "method-unknown"
+    NOT_FOUND = "not-found"
     FILE_WITHHELD = "file-withheld"
     # credentials
     CREDENTIAL_MISSING = "credential-missing"
@@ -320,6 +321,9 @@ CATALOGUE: Final[dict[Code, Entry]] = {
     Code.ROUTE_UNKNOWN: Entry(
         _N, 404, "An address the gateway does not serve", "Check the registry's address in the client's settings."
     ),
+    Code.NOT_FOUND: Entry(
+        _N, 404, "The registry has nothing there", "Check the name and version, or publish it first."
+    ),
     Code.METHOD_UNKNOWN: Entry(
         _N, 405, "A method the gateway does not pass", "Use the registry's documented protocol."
     ),
@@ -359,7 +363,7 @@ CATALOGUE: Final[dict[Code, Entry]] = {
     ),
     Code.SPOOL_FULL: Entry(_S, 503, "No room to receive the upload", "Publish again later."),
     Code.PUBLISH_UNSETTLED: Entry(
-        _S, 503, "An earlier publish of this name is not settled", "Publish again later, or ask the operator."
+        _S, 409, "An earlier publish of this name is not settled", "Publish again later, or ask the operator."
     ),
     Code.INTERNAL: Entry(_S, 500, "A fault of the gateway", "Report it with the link; nothing was published."),
 }

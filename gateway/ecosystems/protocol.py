@@ -1,0 +1,183 @@
+"""What an ecosystem is to the rest of the program: the values and the methods every protocol has.
+
+A protocol is plain synchronous code. It recognises a request (`route`), takes its body piece by piece (`receiver`),
+reads an `Upload` from it (`assemble`), writes the request the registry gets instead (`forward`), says what the
+registry holds (`holdings`), shows a document to a reader (`present`), and puts a refusal into the words its own client
+prints (`render`). It opens no socket and no file; large bodies are seekable handles that it is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import BinaryIO, Protocol
+
+from gateway.model.evidence import Evidence
+from gateway.model.upload import Registry, Upload
+from gateway.reasons import Reason
+
+
+class Verb(Enum):
+    """What a request does; UNKNOWN is refused, reads and writes alike."""
+
+    READ = "read"
+    DEPOSIT = "deposit"
+    PUBLISH = "publish"
+    EVIDENCE = "evidence"
+    MUTATE = "mutate"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A request without its body: `path` is below the registry's mount, still percent-encoded, and starts with `/`."""
+
+    method: str
+    path: str
+    query: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+
+    def header(self, name: str) -> str | None:
+        """One header's value; None where it is absent or given more than once."""
+        values = [value for key, value in self.headers if key.lower() == name.lower()]
+        return values[0] if len(values) == 1 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What a request is, as its protocol recognised it.
+
+    For a read: `path` is what the upstream is asked for, `document` says that the answer is a document the protocol
+    presents anew rather than a file that streams through, `file` is the canonical name of the file that streams,
+    `package` the purl read from. `redirect` is a path relative to the mount that the client is sent to instead.
+    """
+
+    verb: Verb
+    path: str = "/"
+    package: str | None = None
+    file: str | None = None
+    document: bool = False
+    redirect: str | None = None
+    problem: Reason | None = None
+
+
+class Receiver(Protocol):
+    """Takes a publish request's body as it comes; either method raises `Malformed` or `TooLarge`."""
+
+    def feed(self, chunk: bytes) -> None:
+        """Take the next bytes."""
+
+    def finish(self) -> None:
+        """Say that the body is complete; `assemble` may follow."""
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """The request the registry gets: `head`, the spooled file's bytes, `tail`; rebuilt, never the client's."""
+
+    method: str
+    path: str
+    headers: tuple[tuple[str, str], ...]
+    head: bytes
+    tail: bytes
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Assembled:
+    """An upload as read from its request, the evidence that came with it, and how to forward it.
+
+    `forward` takes random bytes of 16 for the boundary and gives the request for the registry.
+    """
+
+    upload: Upload
+    evidence: tuple[Evidence, ...]
+    forward: Callable[[bytes], Write]
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A publish that is refused before there is an upload to decide on."""
+
+    reasons: tuple[Reason, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One file a registry lists: its name, the path it is served at, and the sha256 the registry gives (or None).
+
+    `release` is the canonical version it belongs to: files of one release may be siblings to a removal.
+    """
+
+    name: str
+    canonical: str
+    release: str
+    path: str
+    sha256: str | None
+    attributes: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What a reader may see of one registry.
+
+    `withheld` maps canonical names to the digest that was verified: hidden from everyone. `accepted`, where it is not
+    None (`reads: verified`), maps the only canonical names that are shown to their verified sha256.
+    """
+
+    withheld: Mapping[str, str] = field(default_factory=dict)
+    accepted: Mapping[str, str] | None = None
+
+    def shows(self, canonical: str) -> bool:
+        """Whether a reader may see the file of this canonical name."""
+        return canonical not in self.withheld and (self.accepted is None or canonical in self.accepted)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer in the words of the ecosystem's own client. `reason` is the HTTP reason phrase."""
+
+    status: int
+    reason: str
+    body: bytes
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class Ecosystem(Protocol):
+    """One protocol. Adding one is a file with these methods and a line in `ECOSYSTEMS`."""
+
+    name: str
+
+    def route(self, head: Head) -> Route:
+        """Recognise a request by its head alone; what is not recognised is UNKNOWN, never a read."""
+
+    def receiver(self, head: Head, spool: BinaryIO, limit: int) -> Receiver:
+        """Make the reader of one publish request's body; `limit` bounds the file in bytes. Raises `Malformed`."""
+
+    def assemble(self, registry: Registry, received: Receiver) -> Assembled | Refused:
+        """Read the upload from a finished receiver of this ecosystem."""
+
+    def page_of(self, name: str) -> str:
+        """The upstream path of the document that lists the files of a package, by its normalised name."""
+
+    def holdings(self, base: str, body: bytes) -> tuple[Held, ...]:
+        """Read what the registry lists in such a document; `base` is the document's full address.
+
+        A registry that tells `OVW-1.0` from `ovw-1.0` may list several files of one canonical name.
+        """
+
+    def present(self, route: Route, base: str, body: bytes, view: View) -> Reply:
+        """Show a registry's document to a reader: links rewritten, what the view hides left out."""
+
+    def removal(self, held: Held) -> Write | None:
+        """The request that takes a damaged file back out of the registry; it may take the file's siblings too."""
+
+    def exists(self) -> Reply:
+        """Answer a publish of bytes that are there already, as the ecosystem's original does."""
+
+    def published(self) -> Reply:
+        """Answer a publish that went through."""
+
+    def render(self, reasons: tuple[Reason, ...], link: str, head: Head) -> Reply:
+        """Put a refusal into the words the client of this request prints; every reason is in it."""

@@ -1,0 +1,60 @@
+"""Who asks: every write needs a grant, a read what its registry says (CONTRACTS A.1 to A.3)."""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass
+from datetime import datetime
+
+from gateway.credentials import Presented, check, keyed_hash, parse, recognise
+from gateway.ecosystems.protocol import Head
+from gateway.model.case import Action, Grant
+from gateway.proxy.mounts import ReadAuth
+from gateway.reasons import Code, Reason
+from gateway.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Authenticator:
+    """Finds the grant behind an Authorization header; the store holds only a keyed hash of each token."""
+
+    store: Store
+    key: bytes
+
+    async def grant(self, head: Head, registry: str, purl: str | None, action: Action, now: datetime) -> Grant | Reason:
+        """The grant that covers this action, or why there is none. Never tells a wrong secret from an unknown token."""
+        given = [value for name, value in head.headers if name.lower() == "authorization"]
+        presented = recognise(given[0] if len(given) == 1 else None)
+        if presented.token is None:
+            code = Code.CREDENTIAL_INVALID if presented.foreign else Code.CREDENTIAL_MISSING
+            return Reason(code, "Authorization", f"a token of this gateway that may {action.value}")
+        grant = await self._known(presented)
+        if grant is None:
+            return Reason(Code.CREDENTIAL_INVALID, "Authorization", "a token that exists and is not revoked")
+        reasons = check(grant, registry, purl, action, now)
+        return reasons[0] if reasons else grant
+
+    async def _known(self, presented: Presented) -> Grant | None:
+        assert presented.token is not None
+        grant_id = parse(presented.token)
+        found = await self.store.grant_by_id(grant_id) if grant_id else None
+        if found is None:
+            return None
+        grant, stored = found
+        return grant if _same(keyed_hash(self.key, presented.token), stored) else None
+
+    async def upstream_credential(
+        self, head: Head, read_auth: ReadAuth, registry: str, purl: str | None, now: datetime
+    ) -> str | None | Reason:
+        """What a read sends upstream: None is the gateway's own credential, an empty text none at all."""
+        if read_auth is ReadAuth.GRANT:
+            found = await self.grant(head, registry, purl, Action.READ, now)
+            return found if isinstance(found, Reason) else None
+        if read_auth is ReadAuth.NONE:
+            return ""
+        given = head.header("authorization") or ""
+        return "" if recognise(given).token is not None else given  # a token of ours is never forwarded
+
+
+def _same(one: str, other: str) -> bool:
+    return hmac.compare_digest(one, other)

@@ -1,0 +1,44 @@
+"""`Mounted`: where a registry is reached from outside and how it is read; `find` picks the one a request is for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from gateway.publish.served import Served
+
+
+class ReadAuth(StrEnum):
+    """Who may read (CONTRACTS A.3)."""
+
+    GRANT = "grant"
+    PASSTHROUGH = "passthrough"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Mounted:
+    """One registry with its address: `mount` has no slash at its end (empty: the whole host); `host` None means any."""
+
+    served: Served
+    mount: str
+    host: str | None = None
+    read_auth: ReadAuth = ReadAuth.GRANT
+    verified: bool = False
+
+
+def find(mounts: Sequence[Mounted], host: str, path: str) -> tuple[Mounted, str] | None:
+    """The registry a request is for and the path below its mount; a registry with the host's name beats any host."""
+    for mounted in sorted(mounts, key=lambda m: (m.host is None, -len(m.mount))):
+        if mounted.host is not None and mounted.host != _bare(host):
+            continue
+        if path == mounted.mount or path.startswith(mounted.mount + "/"):
+            return mounted, path[len(mounted.mount) :] or "/"
+    return None
+
+
+def _bare(host: str) -> str:
+    """A Host header's name in lower case, without its port."""
+    name, _, port = host.lower().rpartition(":")
+    return name if name and port.isascii() and port.isdigit() else host.lower()

@@ -1,0 +1,84 @@
+"""Gathering evidence for an upload and having it verified, within a time budget, the publisher's own first.
+
+Junk crowds nothing out: what the request carries is bounded by its protocol, what the locker holds is bounded per
+credential and digest, and when the budget is spent what is left becomes a finding that says so (CONTRACTS C.12).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import BinaryIO
+
+from gateway import limits
+from gateway.credentials import covers
+from gateway.model.case import Action
+from gateway.model.digest import ALGORITHMS, measure
+from gateway.model.evidence import Evidence, Finding
+from gateway.model.upload import File, Upload
+from gateway.publish.served import Trust
+from gateway.reasons import Code, Reason
+from gateway.store import Store
+from gateway.verification import verify
+
+
+async def gather(store: Store, upload: Upload, sent: Sequence[Evidence]) -> tuple[Evidence, ...]:
+    """The request's evidence, then the locker's: what a credential that may attach to this package has sent."""
+    digests = [digest for file in upload.files for digest in file.digests]
+    known = {evidence.ref.id for evidence in sent}
+    kept = []
+    for evidence, grant_id in await store.evidence_for(digests):
+        found = await store.grant_by_id(grant_id)
+        if found is None or evidence.ref.id in known:
+            continue
+        if covers(found[0], upload.registry.name, upload.purl, Action.ATTACH):
+            known.add(evidence.ref.id)
+            kept.append(replace(evidence, ref=replace(evidence.ref, position=len(kept))))
+    return (*sent, *kept)
+
+
+async def verify_all(evidence: Sequence[Evidence], upload: Upload, trust: Trust, at: datetime) -> tuple[Finding, ...]:
+    """Every piece under every root, one thread at a time, until the budget is spent."""
+    deadline = time.monotonic() + limits.EVIDENCE_SECONDS
+    findings: list[Finding] = []
+    for piece in evidence:
+        if time.monotonic() > deadline:
+            late = Reason(Code.EVIDENCE_UNVERIFIED, piece.ref.label, f"verified within {limits.EVIDENCE_SECONDS:g} s")
+            findings.append(Finding(piece.ref, None, reasons=(late,)))
+            continue
+        findings += await asyncio.to_thread(_verify_one, piece, upload, trust, at)
+    return tuple(findings)
+
+
+def measure_covered(upload: Upload, findings: Sequence[Finding], handle: BinaryIO) -> Upload:
+    """Measure the digests that verified evidence gives and the upload lacks: every one is compared (CONTRACTS C.6)."""
+    wanted = {
+        digest.algorithm
+        for finding in findings
+        if finding.attestation
+        for subject in finding.attestation.covers
+        for digest in subject.digests
+    } & ALGORITHMS
+    if len(upload.files) != 1 or wanted <= {digest.algorithm for digest in upload.files[0].digests}:
+        return upload
+    (file,) = upload.files
+    return replace(upload, files=(_with(file, handle, wanted),))
+
+
+def _with(file: File, handle: BinaryIO, wanted: set[str]) -> File:
+    algorithms = wanted | {digest.algorithm for digest in file.digests}
+    return replace(file, digests=measure(handle, algorithms))
+
+
+def _verify_one(piece: Evidence, upload: Upload, trust: Trust, at: datetime) -> tuple[Finding, ...]:
+    return verify(
+        piece,
+        trust.roots,
+        [file.digests for file in upload.files],
+        at,
+        allow_sandbox=trust.allow_sandbox,
+        second_opinion=trust.second_opinion,
+    )

@@ -1,0 +1,283 @@
+"""The path of a publish, once, as numbered steps; nothing else in the program forwards an upload.
+
+ 1. Receive the body into the spool, measuring it on the way.
+ 2. Assemble the upload: the package's own metadata is read out of the artifact.
+ 3. Wait for this name's turn: of two simultaneous publishes one decides first (CONTRACTS E.1).
+ 4. Settle what an earlier publish of the name left open; what stays damaged refuses the name.
+ 5. Look up the history: what the record and the registry already bind to this name.
+ 6. Gather evidence and verify it under every trust root.
+ 7. Decide.
+ 8. Commit the record and the intent to disk. No record, no forward.
+ 9. Forward the rebuilt request with the gateway's own credential.
+10. Settle: record the result; where the answer is not a plain yes, compare what the registry serves.
+11. Answer.
+
+A crash between 8 and 10 leaves an open intent that says how far it got; `settle` finishes it when the gateway starts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import BinaryIO, cast
+
+from gateway import limits
+from gateway.ecosystems.protocol import Assembled, Head, Receiver, Refused, Reply
+from gateway.errors import Malformed, StoreError, TooLarge, UpstreamError
+from gateway.model.case import Case, Grant
+from gateway.model.decision import Decision, Outcome
+from gateway.model.intent import Intent, IntentFile, Record, Settlement, Step
+from gateway.policy import decide, refuse
+from gateway.publish.evidence import gather, measure_covered, verify_all
+from gateway.publish.served import Served, Trust
+from gateway.publish.settle import digest_of, holdings, settle
+from gateway.publish.spool import Spool, SpooledBody, SpoolFull
+from gateway.publish.turns import Turns
+from gateway.reasons import Code, Reason
+from gateway.store import Conflict, Store
+
+log = logging.getLogger(__name__)
+
+
+class BodyAborted(Exception):
+    """The client went away or fell silent inside its request's body."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a publish takes from outside: the clock, randomness, and who is told of each step (the kill tests)."""
+
+    now: Callable[[], datetime]
+    identifier: Callable[[], str]
+    random: Callable[[int], bytes]
+    stepped: Callable[[Step], None] = lambda _: None
+
+
+class Publisher:
+    """Carries publishes out, for every registry. `trust` is swapped whole when policy or roots are reloaded."""
+
+    def __init__(self, store: Store, spool: Spool, trust: Trust, around: Surroundings) -> None:
+        self.trust = trust
+        self._store = store
+        self._spool = spool
+        self._around = around
+        self._turns = Turns()
+
+    async def publish(self, served: Served, head: Head, grant: Grant, body: AsyncIterator[bytes]) -> Reply:
+        """Take one publish request to its answer; raises `BodyAborted` when there is nobody left to answer."""
+        attempt = _Attempt(served, head, grant, self.trust)
+        with self._spool.open(grant.id) as spooled:
+            try:
+                assembled = await self._receive(attempt, spooled, body)  # 1, 2
+                if isinstance(assembled, Refused):
+                    return await self._refused(attempt, assembled.reasons)
+                registry = served.registry.name
+                async with self._turns.take(f"{registry} {f.canonical}" for f in assembled.upload.files):  # 3
+                    return await self._decided(attempt, assembled, spooled)
+            except SpoolFull as error:
+                log.error("spool: %s", error)  # noqa: TRY400 - one line, no traceback
+                return self._unrecorded(attempt, Reason(Code.SPOOL_FULL, "the gateway's spool", got=str(error)))
+            except TimeoutError:
+                return self._unrecorded(
+                    attempt, Reason(Code.PUBLISH_UNSETTLED, "this file name", "its turn", "another publish under way")
+                )
+            except StoreError as error:
+                log.error("record: %s", error)  # noqa: TRY400
+                return self._unrecorded(attempt, Reason(Code.RECORD_UNAVAILABLE, "the gateway's record"))
+            except UpstreamError as error:
+                log.error("upstream: %s", error)  # noqa: TRY400
+                return self._unrecorded(
+                    attempt, Reason(Code.UPSTREAM_UNAVAILABLE, f"registry {error.registry}", got=error.problem)
+                )
+
+    async def settle_open(self, registries: Sequence[Served]) -> bool:
+        """Settle every open or damaged intent of these registries; False where one could not be looked at yet."""
+        by_name = {served.registry.name: served for served in registries}
+        complete = True
+        for intent in await self._store.open_intents():
+            served = by_name.get(intent.registry)
+            if served is None:
+                continue
+            async with self._turns.take(f"{intent.registry} {file.canonical}" for file in intent.files):
+                try:
+                    await self._settle(served, intent)
+                except UpstreamError as error:
+                    log.warning("publish %s is not settled yet: %s", intent.id, error)
+                    complete = False
+        return complete
+
+    # --- 1, 2 -----------------------------------------------------------------------------------------------------
+
+    async def _receive(
+        self, attempt: _Attempt, spooled: SpooledBody, body: AsyncIterator[bytes]
+    ) -> Assembled | Refused:
+        served = attempt.served
+        try:
+            receiver = served.ecosystem.receiver(attempt.head, cast("BinaryIO", spooled), served.max_file)
+            await _feed(receiver, body)
+        except TooLarge as error:
+            return Refused((Reason(Code.UPLOAD_TOO_LARGE, error.about, expected=f"at most {error.limit}"),))
+        except Malformed as error:
+            return Refused((Reason(Code.UPLOAD_MALFORMED, error.about, got=error.problem),))
+        return await asyncio.to_thread(served.ecosystem.assemble, served.registry, receiver)
+
+    # --- 4 to 11 --------------------------------------------------------------------------------------------------
+
+    async def _decided(self, attempt: _Attempt, assembled: Assembled, spooled: SpooledBody) -> Reply:
+        served, store, upload = attempt.served, self._store, assembled.upload
+        if unsettled := await self._unsettled(served, upload.files[0].canonical):  # 4
+            return self._unrecorded(attempt, unsettled)
+        at = self._around.now()
+        history = await store.history(upload)  # 5
+        present = await self._present(served, assembled)
+        history = replace(history, bound=(*history.bound, *present))
+        evidence = await gather(store, upload, assembled.evidence)  # 6
+        findings = await verify_all(evidence, upload, attempt.trust, at)
+        upload = await asyncio.to_thread(measure_covered, upload, findings, cast("BinaryIO", spooled.handle))
+        file = upload.files[0]
+        waivers = await store.waivers_for(served.registry.name, upload.purl, upload.version, file.sha256, at)
+        case = Case(at, upload, attempt.grant, findings, history, waivers)
+        decision = decide(case, attempt.trust.policy)  # 7
+        record = self._record(attempt, case, decision)
+        for piece in assembled.evidence:
+            await store.keep_evidence(piece, file.digests, attempt.grant.id, at)
+        if decision.outcome is not Outcome.ACCEPT:
+            await store.begin(record, None)
+            return served.ecosystem.render(decision.reasons, served.permalink(record.id), attempt.head)
+        if present:  # these very bytes are there, else decide had refused: say what the ecosystem's original says
+            await store.begin(record, None)
+            return served.ecosystem.exists()
+        return await self._carry_out(attempt, assembled, record, spooled)
+
+    async def _carry_out(
+        self, attempt: _Attempt, assembled: Assembled, record: Record, spooled: SpooledBody
+    ) -> Reply:
+        served, upload = attempt.served, assembled.upload
+        files = tuple(IntentFile(f.name, f.canonical, f.sha256, f.size) for f in upload.files)
+        intent = Intent(record.id, served.registry.name, upload.name, upload.version, files, record.at)
+        began = await self._store.begin(record, intent)  # 8
+        if isinstance(began, Conflict):  # another gateway was faster: its publish is bound, or not settled yet
+            reason = Reason(Code.PUBLISH_UNSETTLED, files[0].name, "its turn", "another publish of this name")
+            return self._unrecorded(attempt, reason)
+        self._around.stepped(Step.DECIDED)
+        await self._store.step(intent.id, Step.FORWARDING)  # 9
+        self._around.stepped(Step.FORWARDING)
+        problem = await self._forward(served, assembled, spooled)
+        if problem is None:
+            await self._store.step(intent.id, Step.FORWARDED)
+            self._around.stepped(Step.FORWARDED)
+            await self._store.settle(intent.id, Settlement.PUBLISHED, "", self._around.now())  # 10
+            self._around.stepped(Step.SETTLED)
+            return served.ecosystem.published()  # 11
+        log.error("publish %s: %s", intent.id, problem.line())
+        settlement = await self._settle_quietly(served, intent, problem)
+        if settlement is Settlement.PUBLISHED:
+            return served.ecosystem.published()
+        return served.ecosystem.render((problem,), served.permalink(record.id), attempt.head)
+
+    async def _forward(self, served: Served, assembled: Assembled, spooled: SpooledBody) -> Reason | None:
+        write = assembled.forward(self._around.random(16))
+        try:
+            answer = await served.upstream.write(
+                write.method, write.path, dict(write.headers), _parts(write.head, spooled, write.tail), write.length
+            )
+        except UpstreamError as error:
+            return Reason(Code.UPSTREAM_UNAVAILABLE, f"registry {error.registry}", got=error.problem)
+        if 200 <= answer.status < 300:
+            return None
+        said = f"{answer.status} {answer.reason}".strip()
+        return Reason(Code.UPSTREAM_REFUSED, f"registry {served.registry.name}", "the upload accepted", said)
+
+    # --- settling -------------------------------------------------------------------------------------------------
+
+    async def _unsettled(self, served: Served, canonical: str) -> Reason | None:
+        for intent in await self._store.open_intents():
+            mine = intent.registry == served.registry.name and any(f.canonical == canonical for f in intent.files)
+            if not mine:
+                continue
+            settlement, problem = await self._settle(served, intent)
+            if settlement is Settlement.DAMAGED:
+                return Reason(Code.PUBLISH_UNSETTLED, canonical, "an earlier publish settled", problem)
+        return None
+
+    async def _settle(self, served: Served, intent: Intent) -> tuple[Settlement, str]:
+        settlement, problem = await settle(served, intent)
+        await self._store.settle(intent.id, settlement, problem, self._around.now())
+        log.info("publish %s is settled: %s %s", intent.id, settlement.value, problem)
+        return settlement, problem
+
+    async def _settle_quietly(self, served: Served, intent: Intent, problem: Reason) -> Settlement | None:
+        try:
+            settlement, why = await settle(served, intent)
+        except UpstreamError as error:
+            log.warning("publish %s is not settled yet: %s", intent.id, error)
+            return None
+        if settlement is Settlement.ABSENT and problem.code is Code.UPSTREAM_REFUSED:
+            settlement, why = Settlement.REFUSED, problem.got
+        await self._store.settle(intent.id, settlement, why, self._around.now())
+        return settlement
+
+    async def _present(self, served: Served, assembled: Assembled) -> tuple[tuple[str, str], ...]:
+        """Canonical name and digest of those of the upload's files that the registry already holds."""
+        listed = await holdings(served, assembled.upload.name)
+        return tuple([
+            (file.canonical, held.sha256 or await digest_of(served, held))
+            for file in assembled.upload.files
+            for held in listed
+            if held.canonical == file.canonical
+        ])
+
+    # --- records and replies --------------------------------------------------------------------------------------
+
+    def _record(self, attempt: _Attempt, case: Case | None, decision: Decision) -> Record:
+        return Record(
+            id=self._around.identifier(),
+            at=case.at if case else self._around.now(),
+            case=case,
+            decision=decision,
+            registry=attempt.served.registry.name,
+            grant=attempt.grant.id,
+            roots=tuple((root.name, root.digest) for root in attempt.trust.roots),
+        )
+
+    async def _refused(self, attempt: _Attempt, reasons: tuple[Reason, ...]) -> Reply:
+        record = self._record(attempt, None, refuse(reasons, attempt.trust.policy.revision))
+        await self._store.begin(record, None)
+        return attempt.served.ecosystem.render(reasons, attempt.served.permalink(record.id), attempt.head)
+
+    @staticmethod
+    def _unrecorded(attempt: _Attempt, reason: Reason) -> Reply:
+        link = f"{attempt.served.public_url}/-/reasons/{reason.code.value}"
+        return attempt.served.ecosystem.render((reason,), link, attempt.head)
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    served: Served
+    head: Head
+    grant: Grant
+    trust: Trust
+
+
+async def _feed(receiver: Receiver, body: AsyncIterator[bytes]) -> None:
+    """Hand the body over in pieces of a MiB, each parsed, hashed and written in one hop to a thread."""
+    waiting = bytearray()
+    async for chunk in body:
+        waiting += chunk
+        if len(waiting) >= limits.CHUNK:
+            await asyncio.to_thread(receiver.feed, bytes(waiting))
+            waiting.clear()
+    if waiting:
+        await asyncio.to_thread(receiver.feed, bytes(waiting))
+    receiver.finish()
+
+
+async def _parts(head: bytes, spooled: SpooledBody, tail: bytes) -> AsyncIterator[bytes]:
+    yield head
+    await asyncio.to_thread(spooled.handle.seek, 0)
+    while chunk := await asyncio.to_thread(spooled.handle.read, limits.CHUNK):
+        yield chunk
+    yield tail

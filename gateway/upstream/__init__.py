@@ -1,0 +1,5 @@
+"""The client towards a registry: its pools, the one credential, what comes back."""
+
+from gateway.upstream.client import Answer, Upstream
+
+__all__ = ["Answer", "Upstream"]
