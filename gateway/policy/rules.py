@@ -1,0 +1,138 @@
+"""`Policy`, `Rule` and their parts: what a package must show, as values.
+
+In every field of a signer a tuple holds alternatives (CONTRACTS C.1), and an empty tuple says that the field is not
+asked about. What a rule may *not* say (a signer of nothing, a branch as builder) is refused where it is read, in
+`gateway.policy.loading`: these values hold whatever they are given.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import Final
+
+from gateway.model.case import GrantKind
+from gateway.model.pattern import matches
+
+PROVENANCE: Final = frozenset({"https://slsa.dev/provenance/v1", "https://slsa.dev/provenance/v0.2"})
+HOLDS: Final = {"oci": timedelta(minutes=30)}  # ecosystems that can keep content unreachable, with the default
+NEVER: Final = timedelta(0)
+
+
+class Mode(StrEnum):
+    """Whether a rule refuses, or only says what it would have refused."""
+
+    ENFORCE = "enforce"
+    OBSERVE = "observe"
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a rule stands; lines and columns count from 1."""
+
+    file: str
+    line: int
+    column: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """Who may sign: a CI workflow (`repository`), an exact `subject`, or a `key` of a trust root of keys.
+
+    `build_signer` is the reusable workflow as `owner/repo/path@ref`; empty: the workflow itself signs. `ref` holds
+    patterns, in which `{version}` stands for the package's exact version. The two `unsafe_` fields allow evidence that
+    names nothing, and a builder on a branch.
+    """
+
+    issuer: tuple[str, ...] = ()
+    subject: tuple[str, ...] = ()
+    key: tuple[str, ...] = ()
+    repository: tuple[str, ...] = ()
+    repository_id: tuple[str, ...] = ()
+    owner_id: tuple[str, ...] = ()
+    workflow: tuple[str, ...] = ()
+    build_signer: tuple[str, ...] = ()
+    ref: tuple[str, ...] = ()
+    runner: tuple[str, ...] = ()
+    trigger: tuple[str, ...] = ()
+    environment: tuple[str, ...] = ()
+    visibility: tuple[str, ...] = ()
+    unsafe_unbound_name: bool = False
+    unsafe_mutable_signer: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AttestationRule:
+    """One piece of evidence that must be there: of this predicate (None: a plain signature), by any of the signers."""
+
+    predicate: tuple[str, ...] | None
+    trust_roots: tuple[str, ...]
+    signers: tuple[Signer, ...]
+    min_build_level: int = 0
+
+    def asks_for(self, predicate_type: str | None) -> bool:
+        """Whether an attestation of this predicate type (None: a plain signature) is what is asked for."""
+        return predicate_type is None if self.predicate is None else predicate_type in self.predicate
+
+    @property
+    def wanted(self) -> str:
+        """What is asked for, in words."""
+        return "a signature" if self.predicate is None else " or ".join(self.predicate)
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialRule:
+    """What the publish credential must be; no kinds: any. `same_run`: of the run that built and signed."""
+
+    kinds: tuple[GrantKind, ...] = ()
+    same_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseRule:
+    """What holds for the files of one version together."""
+
+    same_run: bool = False
+    closed_after: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What the packages of these patterns must show; no registries: in any. `hold` None: the ecosystem's default."""
+
+    name: str
+    packages: tuple[str, ...]
+    attestations: tuple[AttestationRule, ...]
+    registries: tuple[str, ...] = ()
+    owner: str = ""
+    mode: Mode = Mode.ENFORCE
+    credential: CredentialRule = CredentialRule()
+    release: ReleaseRule = ReleaseRule()
+    hold: timedelta | None = None
+    position: Position = Position("", 1)
+
+    def applies(self, registry: str, purl: str) -> bool:
+        """Whether this rule speaks of a package (purl without version and qualifiers) in a registry."""
+        return (not self.registries or registry in self.registries) and any(matches(p, purl) for p in self.packages)
+
+    def holds_for(self, ecosystem: str) -> timedelta:
+        """How long an upload may wait for its evidence; `NEVER` where its protocol cannot keep it out of reach."""
+        if ecosystem not in HOLDS:
+            return NEVER
+        return HOLDS[ecosystem] if self.hold is None else self.hold
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """All rules in their order; the first that applies decides. `revision` is the sha256 of the files."""
+
+    rules: tuple[Rule, ...] = ()
+    revision: str = ""
+
+    def rule_for(self, registry: str, purl: str) -> Rule | None:
+        """The first rule that applies, or None."""
+        return next((rule for rule in self.rules if rule.applies(registry, purl)), None)
