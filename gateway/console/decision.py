@@ -57,7 +57,10 @@ class ShownFile:
 
 @dataclass(frozen=True, slots=True)
 class ShownEvidence:
-    """One piece of evidence under one trust root: what it proved, or why not. `id` is the sha256 of its bytes."""
+    """One piece of evidence under one trust root: what it proved, or why not. `id` is the sha256 of its bytes.
+
+    `met_rule` says that its signer is the one by whom the rule was met.
+    """
 
     label: str
     id: str
@@ -70,6 +73,7 @@ class ShownEvidence:
     covers: tuple[str, ...]
     key: str
     signer: Mapping[str, str]
+    met_rule: bool
     reasons: tuple[ShownReason, ...]
 
 
@@ -167,7 +171,7 @@ def _shown(record: Record, intent: Intent | None) -> ShownDecision:
         reasons=tuple(_reason(reason) for reason in decision.reasons),
         checks=tuple(_check(check) for check in decision.checks),
         files=tuple(_file(file) for file in upload.files) if upload else (),
-        evidence=tuple(_evidence(finding) for finding in case.findings) if case else (),
+        evidence=tuple(_evidence(finding, decision.signer) for finding in case.findings) if case else (),
         waivers=decision.waivers,
     )
 
@@ -193,7 +197,7 @@ def _file(file: File) -> ShownFile:
     return ShownFile(file.name, file.size, dict(file.digests))
 
 
-def _evidence(finding: Finding) -> ShownEvidence:
+def _evidence(finding: Finding, met: Identity | None) -> ShownEvidence:
     proved = finding.attestation
     return ShownEvidence(
         label=finding.evidence.label,
@@ -207,6 +211,7 @@ def _evidence(finding: Finding) -> ShownEvidence:
         covers=_covers(proved) if proved else (),
         key=(proved.key or "") if proved else "",
         signer=_identity(proved.signer) if proved and proved.signer else {},
+        met_rule=proved is not None and proved.signer is not None and proved.signer == met,
         reasons=tuple(_reason(reason) for reason in finding.reasons),
     )
 

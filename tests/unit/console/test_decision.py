@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import re
 from base64 import b64encode
+from dataclasses import replace
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 
@@ -117,6 +118,16 @@ def test_the_page_names_file_digests_signer_evidence_root_time_rule_and_mode() -
     expected += ["request evidence 2", "not verified", "sigstore-public-good", "log promise", "acme-python", "enforce"]
     expected += ["2026-11-24 10:05:07 UTC", "c" * 64, "d" * 64]
     assert [words for words in expected if words not in text] == []
+
+
+def test_only_the_signer_that_met_the_rule_is_said_to_have_met_it() -> None:
+    accepted = record(Outcome.ACCEPT)
+    assert accepted.case is not None
+    assert "met the rule" not in decision_html(accepted)
+    (proved,) = [finding.attestation for finding in accepted.case.findings if finding.attestation]
+    met = replace(accepted, decision=replace(accepted.decision, signer=proved.signer))
+    assert decision_html(met).count("met the rule") == 1
+    assert [piece["met_rule"] for piece in decision_json(met)["evidence"]] == [True, False]
 
 
 def test_neither_page_nor_document_holds_the_grant_or_its_owner() -> None:
