@@ -55,6 +55,8 @@ CERTIFICATES: Final = 10  # count, in one chain
 CHECKPOINT_SIGNATURES: Final = 16  # count, witnesses included; C2SP's own implementations allow 100
 SIGNATURE_BYTES: Final = 16 * KIB  # one signature; RSA-8192 has 1 KiB, SLH-DSA 8 to 50 KB
 INCLUSION_HASHES: Final = 64  # count; a log of 2^64 entries
+TRUST_ROOT_BYTES: Final = 4 * MIB  # one trusted root; public good has 7 KiB, GitHub's 30 KiB
+TRUST_ROOT_ITEMS: Final = 64  # count, of one sort; GitHub's root has 6 generations of each
 CLOCK_SKEW_SECONDS: Final = 60  # a proved time may be this far ahead of ours (CONTRACTS C.7)
 
 # --- Operators' files ---------------------------------------------------------------------------------------------
@@ -68,3 +70,10 @@ UPSTREAM_IDLE_SECONDS: Final = 120.0  # between two reads; a registry may hash a
 INDEX_PAGE: Final = 64 * MIB  # one project's page; the largest on PyPI is some 10 MiB
 SETTLE_SECONDS: Final = 30.0  # between two looks at what is not settled
 REPLY_BODY: Final = 64 * KIB  # what is kept of an upstream's answer to a write
+
+# --- The store ----------------------------------------------------------------------------------------------------
+STORE_BATCH: Final = 256  # writes that share one commit
+STORE_BUSY_SECONDS: Final = 10.0  # another process may hold the write lock this long
+STORE_WATCH_SECONDS: Final = 0.5  # another process's revocation is seen within this
+RECORDS_PAGE: Final = 1000  # count; one answer to a search of the records
+STORE_READERS: Final = 4  # connections that read at the same time

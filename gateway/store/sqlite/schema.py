@@ -1,0 +1,183 @@
+"""The tables, as numbered migrations; a released migration is never edited, the next one is appended.
+
+Times are integers: microseconds since 1970 in UTC. Nouns are stored whole as the codec writes them, beside the columns
+that are searched by.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from gateway.errors import StoreError
+
+APPLICATION_ID: Final = 0x70766774  # "pvgt": tells our file from any other SQLite file
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
+    (
+        "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID",
+        """CREATE TABLE grants (
+            seq INTEGER PRIMARY KEY AUTOINCREMENT,
+            id TEXT NOT NULL UNIQUE,
+            token_hash TEXT NOT NULL,
+            body BLOB NOT NULL,
+            uses_left INTEGER,  -- the truth; the body's own count is as it was granted
+            revoked INTEGER
+        ) STRICT""",
+        """CREATE TABLE records (
+            seq INTEGER PRIMARY KEY AUTOINCREMENT,
+            id TEXT NOT NULL UNIQUE,
+            at INTEGER NOT NULL,
+            registry TEXT NOT NULL,
+            purl TEXT,  -- NULL: refused before there was an upload
+            version TEXT,
+            outcome TEXT NOT NULL,
+            grant_id TEXT NOT NULL,
+            body BLOB NOT NULL
+        ) STRICT""",
+        "CREATE INDEX records_by_purl ON records (purl, seq)",
+        "CREATE INDEX records_by_grant ON records (grant_id, seq)",
+        """CREATE TABLE record_files (
+            sha256 TEXT NOT NULL,
+            record INTEGER NOT NULL REFERENCES records (seq),
+            PRIMARY KEY (sha256, record)
+        ) STRICT, WITHOUT ROWID""",
+        """CREATE TABLE intents (
+            seq INTEGER PRIMARY KEY,  -- its record's
+            id TEXT NOT NULL UNIQUE REFERENCES records (id),
+            registry TEXT NOT NULL,
+            name TEXT NOT NULL,
+            version TEXT NOT NULL,
+            opened INTEGER NOT NULL,
+            step TEXT NOT NULL,
+            settlement TEXT,
+            settled INTEGER,
+            spool TEXT NOT NULL,
+            problem TEXT NOT NULL,
+            purl TEXT NOT NULL,
+            release TEXT NOT NULL,  -- the canonical version
+            observed INTEGER NOT NULL,
+            signer BLOB
+        ) STRICT""",
+        "CREATE INDEX intents_unsettled ON intents (seq) WHERE settlement IS NULL OR settlement = 'damaged'",
+        """CREATE TABLE intent_files (
+            intent TEXT NOT NULL REFERENCES intents (id),
+            position INTEGER NOT NULL,
+            name TEXT NOT NULL,
+            canonical TEXT NOT NULL,
+            sha256 TEXT NOT NULL,
+            size INTEGER NOT NULL,
+            PRIMARY KEY (intent, position)
+        ) STRICT, WITHOUT ROWID""",
+        # One row per reserved or bound name. `intent` is the open or damaged publish that holds it; `bound` says that
+        # it was published once, so that the row outlives every intent.
+        """CREATE TABLE names (
+            registry TEXT NOT NULL,
+            canonical TEXT NOT NULL,
+            sha256 TEXT NOT NULL,
+            bound INTEGER NOT NULL,
+            intent TEXT REFERENCES intents (id),
+            damaged INTEGER NOT NULL,
+            PRIMARY KEY (registry, canonical)
+        ) STRICT, WITHOUT ROWID""",
+        "CREATE INDEX names_held ON names (registry) WHERE intent IS NOT NULL",
+        "CREATE INDEX names_by_digest ON names (sha256)",
+        """CREATE TABLE published (
+            seq INTEGER PRIMARY KEY AUTOINCREMENT,
+            registry TEXT NOT NULL,
+            canonical TEXT NOT NULL,
+            sha256 TEXT NOT NULL,
+            purl TEXT NOT NULL,
+            release TEXT NOT NULL,
+            at INTEGER NOT NULL,
+            observed INTEGER NOT NULL,
+            signer BLOB,
+            UNIQUE (registry, canonical)
+        ) STRICT""",
+        "CREATE INDEX published_by_release ON published (registry, purl, release)",
+        """CREATE TABLE revoked (
+            seq INTEGER PRIMARY KEY AUTOINCREMENT,
+            sha256 TEXT NOT NULL UNIQUE,
+            person TEXT NOT NULL,
+            why TEXT NOT NULL,
+            at INTEGER NOT NULL
+        ) STRICT""",
+        """CREATE TABLE evidence (
+            id TEXT PRIMARY KEY,
+            body BLOB NOT NULL
+        ) STRICT""",
+        # The format stands beside the sender, not beside the bytes: whoever sends bytes first says nothing for others.
+        """CREATE TABLE locker (
+            seq INTEGER PRIMARY KEY AUTOINCREMENT,
+            digest TEXT NOT NULL,
+            grant_id TEXT NOT NULL,
+            evidence TEXT NOT NULL REFERENCES evidence (id),
+            format TEXT NOT NULL,
+            at INTEGER NOT NULL,
+            UNIQUE (digest, grant_id, evidence)
+        ) STRICT""",
+        """CREATE TABLE kept (
+            seq INTEGER PRIMARY KEY AUTOINCREMENT,
+            digest TEXT NOT NULL,
+            evidence TEXT NOT NULL REFERENCES evidence (id),
+            format TEXT NOT NULL,
+            source TEXT NOT NULL,
+            grant_id TEXT NOT NULL,
+            at INTEGER NOT NULL,
+            UNIQUE (digest, evidence)
+        ) STRICT""",
+        """CREATE TABLE waivers (
+            seq INTEGER PRIMARY KEY AUTOINCREMENT,
+            id TEXT NOT NULL UNIQUE,
+            registry TEXT NOT NULL,
+            purl TEXT NOT NULL,
+            version TEXT NOT NULL,
+            sha256 TEXT NOT NULL,
+            expires INTEGER NOT NULL,
+            made INTEGER NOT NULL,
+            used INTEGER,
+            used_by TEXT,
+            body BLOB NOT NULL
+        ) STRICT""",
+        "CREATE INDEX waivers_by_digest ON waivers (sha256)",
+    ),
+)
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Bring the database to the newest version, in one transaction; raises `StoreError` for a file that is not ours."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        version = _version(connection)
+        for statement in (one for migration in MIGRATIONS[version:] for one in migration):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    if application != APPLICATION_ID and (application or tables):
+        raise StoreError("this SQLite file belongs to another program; choose another path")
+    if version > len(MIGRATIONS):
+        raise StoreError(f"written by a newer provgate (schema {version}, this one knows {len(MIGRATIONS)})")
+    return int(version)
+
+
+def to_column(at: datetime) -> int:
+    """A time as the tables hold it."""
+    return (at - _EPOCH) // _MICROSECOND
+
+
+def from_column(value: int) -> datetime:
+    """A time as the nouns hold it, in UTC."""
+    return _EPOCH + value * _MICROSECOND

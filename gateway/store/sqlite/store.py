@@ -1,0 +1,263 @@
+"""`SqliteStore`: the record in one SQLite file, behind the asynchronous interface; what readers may see, in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final, TypeVar
+
+from gateway.errors import Malformed, StoreError
+from gateway.model.case import Grant, History, Waiver
+from gateway.model.digest import Digest
+from gateway.model.evidence import Evidence
+from gateway.model.intent import Intent, Record, Settlement, Step
+from gateway.model.upload import Upload
+from gateway.store.files import prepare
+from gateway.store.sqlite import evidence as evidence_rows
+from gateway.store.sqlite import grants as grant_rows
+from gateway.store.sqlite import history, publishes
+from gateway.store.sqlite import waivers as waiver_rows
+from gateway.store.sqlite.database import Database, connect
+from gateway.store.sqlite.schema import migrate
+from gateway.store.store import Began, Conflict, KnownGrant, KnownWaiver, Query, Revocation, Store, Written
+
+T = TypeVar("T")
+
+_NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
+_KEY_CHECK: Final = b"the key of this store"
+
+
+@dataclass(frozen=True, slots=True)
+class _Hidden:
+    """What no reader may see, as of the last commit; replaced whole."""
+
+    withheld: Mapping[str, Mapping[str, str]]
+    revoked: frozenset[str]
+
+
+@dataclass(slots=True)
+class _Accepted:
+    """What one registry ever published: it only grows, so the same dictionary serves every reader."""
+
+    seq: int = 0
+    names: dict[str, str] = field(default_factory=dict)
+    loaded: bool = False
+
+
+class SqliteStore(Store):
+    """Open with `at`; the directory is private to the gateway, other processes may open the same file."""
+
+    def __init__(self, path: Path) -> None:
+        self._hidden: _Hidden | None = None
+        self._accepted: dict[str, _Accepted] = {}
+        self._database = Database(path, self._refresh)
+
+    @classmethod
+    async def at(cls, place: str, key: bytes) -> SqliteStore:
+        """Open the file, creating and migrating it; raises `StoreError`."""
+        return await asyncio.to_thread(cls._at, Path(place), key)
+
+    @classmethod
+    def _at(cls, path: Path, key: bytes) -> SqliteStore:
+        prepare(path)
+        try:
+            connection = connect(path)
+            try:
+                migrate(connection)
+                _check_key(connection, key)
+            finally:
+                connection.close()
+            store = cls(path)
+        except sqlite3.Error as error:
+            raise StoreError(f"{path}: {error}") from error
+        except StoreError as error:
+            raise StoreError(f"{path}: {error}") from error
+        try:
+            store._database.write(store._refresh).result()
+        except BaseException:
+            store._database.close()
+            raise
+        return store
+
+    async def close(self) -> None:
+        """Finish what was handed over and close the file."""
+        await asyncio.to_thread(self._database.close)
+
+    # --- grants ---------------------------------------------------------------------------------------------------
+
+    async def add_grant(self, grant: Grant, token_hash: str) -> None:
+        """Write a new grant."""
+        await self._write(partial(grant_rows.add, grant=grant, token_hash=token_hash))
+
+    async def grant_by_id(self, grant_id: str) -> tuple[Grant, str] | None:
+        """Find a grant that is not revoked."""
+        return await self._read(partial(grant_rows.by_id, grant_id=grant_id))
+
+    async def grants(self) -> tuple[KnownGrant, ...]:
+        """List all grants."""
+        return await self._read(grant_rows.every)
+
+    async def revoke_grant(self, grant_id: str, at: datetime) -> bool:
+        """Withdraw a grant."""
+        return await self._write(partial(grant_rows.revoke, grant_id=grant_id, at=at))
+
+    async def use_grant(self, grant_id: str) -> bool:
+        """Take one use."""
+        return await self._write(partial(grant_rows.use, grant_id=grant_id))
+
+    # --- records and intents --------------------------------------------------------------------------------------
+
+    async def begin(self, record: Record, intent: Intent | None) -> Began | Conflict:
+        """Write a record, and reserve the names of its intent."""
+        return await self._write(partial(publishes.begin, record=record, intent=intent))
+
+    async def step(self, intent_id: str, step: Step) -> None:
+        """Move an intent on."""
+        await self._write(partial(publishes.step, intent_id=intent_id, to=step))
+
+    async def settle(self, intent_id: str, settlement: Settlement, problem: str, at: datetime) -> None:
+        """Close an intent."""
+        await self._write(partial(publishes.settle, intent_id=intent_id, settlement=settlement, problem=problem, at=at))
+
+    async def intent(self, intent_id: str) -> Intent | None:
+        """Find an intent."""
+        return await self._read(partial(publishes.intent_by_id, intent_id=intent_id))
+
+    async def open_intents(self) -> tuple[Intent, ...]:
+        """List what is open or damaged."""
+        return await self._read(publishes.unsettled)
+
+    async def record(self, record_id: str) -> Written | None:
+        """Find a record."""
+        return await self._read(partial(publishes.record_by_id, record_id=record_id))
+
+    async def records(self, query: Query) -> tuple[Written, ...]:
+        """Search the records."""
+        return await self._read(partial(publishes.select, query=query))
+
+    async def history(self, upload: Upload) -> History:
+        """Collect an upload's history."""
+        return await self._read(partial(history.of_upload, upload=upload))
+
+    # --- what readers may see -------------------------------------------------------------------------------------
+
+    def withheld(self, registry: str) -> Mapping[str, str]:
+        """What no reader of this registry may see."""
+        return self._seen().withheld.get(registry, _NOTHING)
+
+    def revoked(self) -> frozenset[str]:
+        """What was withdrawn everywhere."""
+        return self._seen().revoked
+
+    async def accepted(self, registry: str) -> Mapping[str, str]:
+        """What was published; the first call reads it, later ones answer from memory."""
+        self._seen()
+        known = self._accepted.get(registry)
+        if known is None or not known.loaded:
+            known = await self._write(partial(self._want_accepted, registry))
+        return MappingProxyType(known.names)
+
+    async def revoke_digest(self, sha256: str, person: str, why: str, at: datetime) -> None:
+        """Withdraw bytes."""
+        await self._write(partial(history.revoke, sha256=sha256, person=person, why=why, at=at))
+
+    async def revocations(self) -> tuple[Revocation, ...]:
+        """List what was withdrawn."""
+        return await self._read(history.revocations)
+
+    # --- evidence -------------------------------------------------------------------------------------------------
+
+    async def put_evidence(self, evidence: Evidence, digests: Sequence[Digest], grant_id: str, at: datetime) -> bool:
+        """Put evidence into the locker."""
+        return await self._write(
+            partial(evidence_rows.put, evidence=evidence, digests=tuple(digests), grant_id=grant_id, at=at)
+        )
+
+    async def evidence_for(self, digests: Sequence[Digest]) -> tuple[tuple[Evidence, str], ...]:
+        """Look into the locker."""
+        return await self._read(partial(evidence_rows.found, digests=tuple(digests)))
+
+    async def keep_evidence(self, evidence: Evidence, digests: Sequence[Digest], grant_id: str, at: datetime) -> None:
+        """Keep what came with a publish."""
+        await self._write(
+            partial(evidence_rows.keep, evidence=evidence, digests=tuple(digests), grant_id=grant_id, at=at)
+        )
+
+    async def kept_evidence(self, digest: Digest) -> tuple[Evidence, ...]:
+        """Find what was kept."""
+        return await self._read(partial(evidence_rows.kept, digest=digest))
+
+    # --- waivers --------------------------------------------------------------------------------------------------
+
+    async def add_waiver(self, waiver: Waiver, at: datetime) -> None:
+        """Write a waiver."""
+        await self._write(partial(waiver_rows.add, waiver=waiver, at=at))
+
+    async def waivers(self) -> tuple[KnownWaiver, ...]:
+        """List all waivers."""
+        return await self._read(waiver_rows.every)
+
+    async def waivers_for(
+        self, registry: str, purl: str, version: str, sha256: str, now: datetime
+    ) -> tuple[Waiver, ...]:
+        """Find what is neither used nor expired."""
+        return await self._read(
+            partial(waiver_rows.for_bytes, registry=registry, purl=purl, version=version, sha256=sha256, now=now)
+        )
+
+    async def use_waiver(self, waiver_id: str, record_id: str, at: datetime) -> bool:
+        """Use a waiver up."""
+        return await self._write(partial(waiver_rows.use, waiver_id=waiver_id, record_id=record_id, at=at))
+
+    # --- inside ---------------------------------------------------------------------------------------------------
+
+    async def _write(self, run: Callable[[sqlite3.Connection], T]) -> T:
+        # Shielded: a client that goes away must not make it unknown whether its publish was recorded.
+        return await asyncio.shield(asyncio.wrap_future(self._database.write(run)))
+
+    async def _read(self, run: Callable[[sqlite3.Connection], T]) -> T:
+        try:
+            return await asyncio.wrap_future(self._database.read(run))
+        except Malformed as error:
+            raise StoreError(f"the record: {error}") from error
+
+    def _seen(self) -> _Hidden:
+        if self._hidden is None:
+            raise StoreError("what readers may see is not known; the record could not be read")
+        return self._hidden
+
+    # The next two run in the writer's thread, and nothing else changes what they change.
+
+    def _refresh(self, connection: sqlite3.Connection) -> None:
+        try:
+            withheld, revoked = history.withheld(connection), history.revoked(connection)
+            for registry, known in self._accepted.items():
+                known.seq, new = history.published_after(connection, registry, known.seq)
+                known.names.update(new)
+                known.loaded = True
+        except BaseException:
+            self._hidden = None
+            raise
+        if self._hidden is None or self._hidden.withheld != withheld or self._hidden.revoked != revoked:
+            self._hidden = _Hidden({name: MappingProxyType(names) for name, names in withheld.items()}, revoked)
+
+    def _want_accepted(self, registry: str, _: sqlite3.Connection) -> _Accepted:
+        # Filled by `_refresh`, after the commit: a batch that fails must leave nothing here.
+        return self._accepted.setdefault(registry, _Accepted())
+
+
+def _check_key(connection: sqlite3.Connection, key: bytes) -> None:
+    """Tie the store to its key: under another one every token would be refused without a word why."""
+    check = hmac.new(key, _KEY_CHECK, hashlib.sha256).hexdigest()
+    connection.execute("INSERT OR IGNORE INTO meta (name, value) VALUES ('key', ?)", (check,))
+    (kept,) = connection.execute("SELECT value FROM meta WHERE name = 'key'").fetchone()
+    if not hmac.compare_digest(kept, check):
+        raise StoreError("made under another key file; use the one that it was made with")
