@@ -13,11 +13,9 @@ PHRASE = 300  # characters before the link; twine and pip wrap it, and a status 
 def status_of(reasons: Sequence[Reason]) -> int:
     """The HTTP status of a refusal: a credential's 401 first, then a fault's 5xx, then the first reason's own."""
     statuses = [reason.entry.status for reason in reasons]
-    for wanted in (lambda s: s == 401, lambda s: s >= 500):
-        for status in statuses:
-            if wanted(status):
-                return status
-    return statuses[0]
+    challenges = [status for status in statuses if status == 401]
+    faults = [status for status in statuses if status >= 500]
+    return (challenges or faults or statuses)[0]
 
 
 def phrase(reasons: Sequence[Reason], link: str) -> str:

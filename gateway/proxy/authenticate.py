@@ -21,8 +21,13 @@ class Authenticator:
     store: Store
     key: bytes
 
-    async def grant(self, head: Head, registry: str, purl: str | None, action: Action, now: datetime) -> Grant | Reason:
-        """The grant that covers this action, or why there is none. Never tells a wrong secret from an unknown token."""
+    async def grant(
+        self, head: Head, registry: str | None, purl: str | None, action: Action, now: datetime
+    ) -> Grant | Reason:
+        """The grant that covers this action, or why there is none; never tells a wrong secret from an unknown token.
+
+        `registry` None stands for whichever the grant is for, `purl` None for any package of it.
+        """
         given = [value for name, value in head.headers if name.lower() == "authorization"]
         presented = recognise(given[0] if len(given) == 1 else None)
         if presented.token is None:
@@ -31,7 +36,7 @@ class Authenticator:
         grant = await self._known(presented)
         if grant is None:
             return Reason(Code.CREDENTIAL_INVALID, "Authorization", "a token that exists and is not revoked")
-        reasons = check(grant, registry, purl, action, now)
+        reasons = check(grant, registry or grant.registry, purl, action, now)
         return reasons[0] if reasons else grant
 
     async def _known(self, presented: Presented) -> Grant | None:
@@ -45,7 +50,7 @@ class Authenticator:
 
     async def upstream_credential(
         self, head: Head, read_auth: ReadAuth, registry: str, purl: str | None, now: datetime
-    ) -> str | None | Reason:
+    ) -> str | Reason | None:
         """What a read sends upstream: None is the gateway's own credential, an empty text none at all."""
         if read_auth is ReadAuth.GRANT:
             found = await self.grant(head, registry, purl, Action.READ, now)

@@ -29,7 +29,7 @@ async def gather(store: Store, upload: Upload, sent: Sequence[Evidence]) -> tupl
     """The request's evidence, then the locker's: what a credential that may attach to this package has sent."""
     digests = [digest for file in upload.files for digest in file.digests]
     known = {evidence.ref.id for evidence in sent}
-    kept = []
+    kept: list[Evidence] = []
     for evidence, grant_id in await store.evidence_for(digests):
         found = await store.grant_by_id(grant_id)
         if found is None or evidence.ref.id in known:

@@ -37,7 +37,7 @@ from gateway.publish.settle import digest_of, holdings, settle
 from gateway.publish.spool import Spool, SpooledBody, SpoolFull
 from gateway.publish.turns import Turns
 from gateway.reasons import Code, Reason
-from gateway.store import Conflict, Store
+from gateway.store import Cause, Conflict, Store
 
 log = logging.getLogger(__name__)
 
@@ -156,12 +156,13 @@ class Publisher:
         self, attempt: _Attempt, assembled: Assembled, record: Record, spooled: SpooledBody
     ) -> Reply:
         served, upload = attempt.served, assembled.upload
+        if taken := await self._take_uses(attempt, record):
+            return self._unrecorded(attempt, taken)
         files = tuple(IntentFile(f.name, f.canonical, f.sha256, f.size) for f in upload.files)
         intent = Intent(record.id, served.registry.name, upload.name, upload.version, files, record.at)
         began = await self._store.begin(record, intent)  # 8
-        if isinstance(began, Conflict):  # another gateway was faster: its publish is bound, or not settled yet
-            reason = Reason(Code.PUBLISH_UNSETTLED, files[0].name, "its turn", "another publish of this name")
-            return self._unrecorded(attempt, reason)
+        if isinstance(began, Conflict):  # since the history was read: another gateway, or a revocation
+            return self._unrecorded(attempt, _conflict(began, files[0]))
         self._around.stepped(Step.DECIDED)
         await self._store.step(intent.id, Step.FORWARDING)  # 9
         self._around.stepped(Step.FORWARDING)
@@ -177,6 +178,15 @@ class Publisher:
         if settlement is Settlement.PUBLISHED:
             return served.ecosystem.published()
         return served.ecosystem.render((problem,), served.permalink(record.id), attempt.head)
+
+    async def _take_uses(self, attempt: _Attempt, record: Record) -> Reason | None:
+        """Use up what may be used only so often: the grant's uses, and the waivers that the decision rests on."""
+        for waiver in record.decision.waivers:
+            if not await self._store.use_waiver(waiver, record.id, record.at):
+                return Reason(Code.PUBLISH_UNSETTLED, f"waiver {waiver}", "unused", "used by another publish")
+        if attempt.grant.uses_left is not None and not await self._store.use_grant(attempt.grant.id):
+            return Reason(Code.CREDENTIAL_EXPIRED, f"token {attempt.grant.id}", "a use left", "none")
+        return None
 
     async def _forward(self, served: Served, assembled: Assembled, spooled: SpooledBody) -> Reason | None:
         write = assembled.forward(self._around.random(16))
@@ -260,6 +270,16 @@ class _Attempt:
     head: Head
     grant: Grant
     trust: Trust
+
+
+def _conflict(conflict: Conflict, file: IntentFile) -> Reason:
+    match conflict.cause:
+        case Cause.BOUND:
+            return Reason(Code.VERSION_EXISTS, file.name, f"sha256:{conflict.sha256}", f"sha256:{file.sha256}")
+        case Cause.REVOKED:
+            return Reason(Code.DIGEST_REVOKED, file.name, got=f"sha256:{file.sha256}")
+        case Cause.OPEN | Cause.DAMAGED:
+            return Reason(Code.PUBLISH_UNSETTLED, file.name, "no other publish of this name", conflict.cause.value)
 
 
 async def _feed(receiver: Receiver, body: AsyncIterator[bytes]) -> None:

@@ -1,0 +1,113 @@
+"""`POST /-/evidence`: the locker, where evidence waits for the artifact it speaks for (CONTRACTS C.12).
+
+The sender names the digests, `?digest=sha256:...` (repeatable). Evidence that verifies under no configured root, or that
+covers none of the digests it is sent for, is refused and not kept. Whether it counts for an upload is decided when
+the upload comes, by the packages that the sender's grant may attach to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from urllib.parse import parse_qsl
+
+from gateway import limits
+from gateway.ecosystems.protocol import Head, Reply
+from gateway.ecosystems.rendering import lines, phrase, status_of
+from gateway.errors import Malformed, StoreError
+from gateway.model.case import Action
+from gateway.model.digest import STRONG, Digest
+from gateway.model.evidence import Evidence, EvidenceRef, Finding, Source
+from gateway.proxy.authenticate import Authenticator
+from gateway.publish.publish import Publisher, Surroundings
+from gateway.reasons import Code, Reason
+from gateway.verification import detect, verify
+
+
+@dataclass(frozen=True, slots=True)
+class Locker:
+    """Takes evidence in."""
+
+    authenticator: Authenticator
+    publisher: Publisher
+    around: Surroundings
+    public_url: str
+
+    async def __call__(self, head: Head, body: AsyncIterator[bytes]) -> Reply:
+        """Answer one request to the locker's address."""
+        if head.method != "POST":
+            return self._refusal(Reason(Code.METHOD_UNKNOWN, f"{head.method} /-/evidence", "POST"))
+        if any(name.lower() == "content-encoding" for name, _ in head.headers):
+            return self._refusal(Reason(Code.CONTENT_ENCODING, "Content-Encoding", "none"))
+        now = self.around.now()
+        grant = await self.authenticator.grant(head, None, None, Action.ATTACH, now)
+        if isinstance(grant, Reason):
+            return self._refusal(grant)
+        try:
+            digests = _digests(head.query)
+            sent = await _whole(body)
+        except Malformed as error:
+            return self._refusal(Reason(Code.UPLOAD_MALFORMED, error.about, got=error.problem))
+        ref = EvidenceRef(hashlib.sha256(sent).hexdigest(), detect(sent), Source.LOCKER)
+        evidence = Evidence(ref, sent)
+        trust = self.publisher.trust
+        findings = await asyncio.to_thread(
+            verify, evidence, trust.roots, [digests], now,
+            allow_sandbox=trust.allow_sandbox, second_opinion=trust.second_opinion,
+        )  # fmt: skip
+        if reasons := _against(findings, digests):
+            return self._refusal(*reasons)
+        try:
+            kept = await self.authenticator.store.put_evidence(evidence, digests, grant.id, now)
+        except StoreError:
+            return self._refusal(Reason(Code.RECORD_UNAVAILABLE, "the gateway's record"))
+        if not kept:
+            limit = f"at most {limits.EVIDENCE_PER_DIGEST} pieces for one digest from one credential"
+            return self._refusal(Reason(Code.EVIDENCE_LIMIT, "the locker", limit))
+        answer = json.dumps({"id": ref.id}).encode()
+        return Reply(201, "Created", answer, (("Content-Type", "application/json"),))
+
+    def _refusal(self, *reasons: Reason) -> Reply:
+        link = f"{self.public_url}/-/reasons/{reasons[0].code.value}"
+        status = status_of(reasons)
+        challenge = (("WWW-Authenticate", 'Bearer realm="provgate"'),) if status == 401 else ()
+        text = (("Content-Type", "text/plain; charset=utf-8"),)
+        return Reply(status, phrase(reasons, link), lines(reasons, link).encode("ascii"), text + challenge)
+
+
+def _digests(query: str) -> tuple[Digest, ...]:
+    found = []
+    for name, value in parse_qsl(query, keep_blank_values=True, max_num_fields=16):
+        if name != "digest":
+            raise Malformed(f"query parameter {name}", "only digest is known")
+        digest = Digest.parse(value)
+        if digest.algorithm not in STRONG:
+            raise Malformed("query parameter digest", f"expected one of {', '.join(sorted(STRONG))}")
+        found.append(digest)
+    if not found:
+        raise Malformed("query parameter digest", "at least one is needed")
+    return tuple(sorted(set(found)))
+
+
+async def _whole(body: AsyncIterator[bytes]) -> bytes:
+    whole = bytearray()
+    async for chunk in body:
+        whole += chunk
+        if len(whole) > limits.EVIDENCE_BYTES:
+            raise Malformed("the evidence", f"it is longer than {limits.EVIDENCE_BYTES} bytes")
+    return bytes(whole)
+
+
+def _against(findings: tuple[Finding, ...], digests: tuple[Digest, ...]) -> tuple[Reason, ...]:
+    """Why this evidence is not kept: it verified nowhere, or covers none of the digests it was sent for."""
+    verified = [finding.attestation for finding in findings if finding.attestation]
+    if not verified:
+        return tuple(reason for finding in findings for reason in finding.reasons)
+    covered = {digest for attestation in verified for subject in attestation.covers for digest in subject.digests}
+    if covered & set(digests):
+        return ()
+    got = ", ".join(str(digest) for digest in sorted(covered))
+    return (Reason(Code.DIGEST_MISMATCH, "the evidence", ", ".join(map(str, digests)), got),)
