@@ -112,7 +112,9 @@ class Sandbox:
         spoil: Spoil | None = None,
         changes: Mapping[int, str | None] | None = None,
     ) -> bytes:
-        """Sign a statement and return it as a PEP 740 attestation object."""
+        """Sign a statement and return it as a PEP 740 attestation object, which holds no payload type to alter."""
+        if spoil is Spoil.PAYLOAD_TYPE_ALTERED:
+            raise ValueError(f"{spoil.value} cannot be done to a PEP 740 attestation")
         return pep740(self.sign_statement(statement, signer, at, spoil=spoil, shape=Shape.LOG_V1, changes=changes))
 
     @property

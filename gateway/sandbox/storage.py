@@ -45,7 +45,9 @@ def read(directory: Path) -> list[Generation]:
 
 def _replace(path: Path, content: bytes, mode: int) -> None:
     draft = path.with_name(f".{path.name}.{os.getpid()}")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
+    with os.fdopen(os.open(draft, flags, mode), "wb") as file:
+        os.fchmod(file.fileno(), mode)  # whatever the umask, or a draft left by a crash
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
