@@ -70,6 +70,7 @@ class Code(StrEnum):
     VISIBILITY_MISMATCH = "visibility-mismatch"
     BUILD_LEVEL_TOO_LOW = "build-level-too-low"
     PROVENANCE_CONTRADICTION = "provenance-contradiction"
+    EXTERNAL_PARAMETER_UNKNOWN = "external-parameter-unknown"
     RUN_MISMATCH = "run-mismatch"
     # rule
     NO_RULE = "no-rule"
@@ -278,6 +279,12 @@ CATALOGUE: Final[dict[Code, Entry]] = {
         403,
         "Certificate and provenance say different things",
         "Make provenance in the job that builds, with the CI's own attestation step.",
+    ),
+    Code.EXTERNAL_PARAMETER_UNKNOWN: Entry(
+        _I,
+        403,
+        "A build parameter that its build type does not define",
+        "Make provenance with the CI's own attestation step, without parameters of your own.",
     ),
     Code.RUN_MISMATCH: Entry(
         _R,
