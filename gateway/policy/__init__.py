@@ -1,5 +1,6 @@
 """Policy: rules as values, the checks, and `decide`, the one pure function that judges an upload."""
 
+from gateway.policy.decide import decide, refuse
 from gateway.policy.rules import (
     AttestationRule,
     CredentialRule,
@@ -20,4 +21,6 @@ __all__ = [
     "ReleaseRule",
     "Rule",
     "Signer",
+    "decide",
+    "refuse",
 ]

@@ -81,7 +81,7 @@ class AttestationRule:
     @property
     def wanted(self) -> str:
         """What is asked for, in words."""
-        return "a signature" if self.predicate is None else " or ".join(self.predicate)
+        return "a signature" if self.predicate is None else f"an attestation of {' or '.join(self.predicate)}"
 
 
 @dataclass(frozen=True, slots=True)

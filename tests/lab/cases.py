@@ -23,6 +23,7 @@ from gateway.reasons import Code, Reason
 
 AT: Final = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 WHEEL: Final = "acme_lib-1.0.0-py3-none-any.whl"
+CANONICAL: Final = "acme_lib-1-py3-none-any.whl"
 CONTENT: Final = b"the bytes of acme-lib 1.0.0"
 SHA256: Final = hashlib.sha256(CONTENT).hexdigest()
 SHA512: Final = hashlib.sha512(CONTENT).hexdigest()
@@ -130,10 +131,10 @@ def file(**changed: Any) -> File:
     """The wheel as it was measured."""
     values: dict[str, Any] = {
         "name": WHEEL,
-        "canonical": WHEEL,
+        "canonical": CANONICAL,
         "size": len(CONTENT),
         "digests": (Digest("sha256", SHA256), Digest("sha512", SHA512)),
-        "names": frozenset({WHEEL, f"{PURL}@1.0.0"}),
+        "names": frozenset({CANONICAL, f"{PURL}@1.0.0"}),
     }
     return File(**(values | changed))
 
@@ -181,7 +182,7 @@ def token(**changed: Any) -> Grant:
 def published(**changed: Any) -> Published:
     """The sdist of the same version, published an hour ago by the same run."""
     values: dict[str, Any] = {
-        "canonical": "acme_lib-1.0.0.tar.gz",
+        "canonical": "acme_lib-1.tar.gz",
         "sha256": OTHER,
         "at": AT - timedelta(hours=1),
         "signer": ci(),
