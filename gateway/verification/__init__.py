@@ -1,13 +1,8 @@
 """Evidence and trust roots to findings: the only room that knows Sigstore, X.509, DSSE and in-toto."""
 
 from gateway.verification.formats import detect
-from gateway.verification.trust_root import (
-    TRUSTED_ROOT,
-    TrustRoot,
-    TrustRootSettings,
-    build_trust_root,
-    material_names,
-)
+from gateway.verification.settings import TRUSTED_ROOT, TrustRootSettings, material_names
+from gateway.verification.trust_root import TrustRoot, build_trust_root
 from gateway.verification.verifier import verify
 
 __all__ = [

@@ -28,8 +28,9 @@ class NoteSignature:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """What a checkpoint says; `note` is the text its signatures are over."""
+    """What a checkpoint says; `envelope` is the whole of it, `note` the text its signatures are over."""
 
+    envelope: str
     note: bytes
     origin: str
     size: int
@@ -60,7 +61,7 @@ def read_checkpoint(envelope: str) -> Checkpoint:
     if len(root_hash) != 32:
         raise Malformed(_ABOUT, "the root hash is not 32 bytes")
     signatures = tuple(_signature(line) for line in found)
-    return Checkpoint(f"{text}\n".encode(), origin, int(size), root_hash, signatures)
+    return Checkpoint(envelope, f"{text}\n".encode(), origin, int(size), root_hash, signatures)
 
 
 def _signature(line: str) -> NoteSignature:

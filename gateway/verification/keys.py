@@ -37,17 +37,13 @@ _Public = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | rsa.RSAPublicKe
 class PublicKey:
     """A key that may verify. `der` is its SubjectPublicKeyInfo, `hashes` what its signatures are made over, in order.
 
-    Ed25519 signs messages, not digests, so `hashes` is empty for it.
+    Ed25519 signs messages, not digests, so `hashes` is empty for it. `fingerprint` is the sha256 of `der`.
     """
 
     der: bytes
+    fingerprint: bytes
     hashes: tuple[str, ...]
     public: _Public = field(repr=False)
-
-    @property
-    def fingerprint(self) -> bytes:
-        """The sha256 of the SubjectPublicKeyInfo."""
-        return hashlib.sha256(self.der).digest()
 
     def signed(self, signature: bytes, message: bytes, *, only: str | None = None) -> bool:
         """Whether the key made the signature over the message; `only` names the single hash to accept."""
@@ -97,7 +93,7 @@ def public_key(key: object, about: str) -> PublicKey:
         case _:
             raise Malformed(about, "not an ECDSA, Ed25519 or RSA key of an accepted size")
     der = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-    return PublicKey(der, names, key)
+    return PublicKey(der, hashlib.sha256(der).digest(), names, key)
 
 
 def read_der(der: bytes, about: str) -> PublicKey:

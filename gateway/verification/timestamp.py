@@ -79,6 +79,10 @@ class Signer:
     issuer_name: bytes
     key_identifier: bytes | None
 
+    def valid_at(self, time: datetime) -> bool:
+        """Whether the time is in the certificate's validity, both ends included."""
+        return self.certificate.not_valid_before_utc <= time <= self.certificate.not_valid_after_utc
+
     def named_by(self, token: Token) -> bool:
         """Whether the token's signer identifier and its signed certificate hash both mean this certificate."""
         if isinstance(token.signer, bytes):
@@ -124,12 +128,12 @@ def read_token(data: bytes) -> Token:
 def verified(token: Token, signature: bytes, by: Signer) -> bool:
     """Whether the authority's certificate signed the token, and the token is for this signature.
 
-    The certificate's validity, and the authority's window, are the caller's to check at the token's time.
+    Whether the token names this certificate, and whether certificate and authority were good at the token's time, is
+    the caller's to check (`TimestampAuthority.signer_of`).
     """
     return (
         _HASHERS[token.imprint_algorithm](signature).digest() == token.imprint
         and _HASHERS[token.digest_algorithm](token.info).digest() == token.content_digest
-        and by.named_by(token)
         and by.key.signed(token.signature, token.attributes, only=token.signature_hash)
     )
 

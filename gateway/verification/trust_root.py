@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import hashlib
 import json as plain_json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
-from typing import Annotated, Final, Literal, Self, TypeVar
+from typing import Final, Literal, TypeVar
 
 from cryptography import x509
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from gateway import limits
 from gateway.errors import Malformed
@@ -26,9 +25,9 @@ from gateway.verification import certificate, keys, timestamp
 from gateway.verification.bundle import octets
 from gateway.verification.certificate import Issuer
 from gateway.verification.keys import PublicKey
-from gateway.verification.timestamp import Signer
+from gateway.verification.settings import KeySettings, Thresholds, TrustRootSettings
+from gateway.verification.timestamp import Signer, Token
 
-TRUSTED_ROOT: Final = "trusted_root.json"  # the name under which TUF delivers it and shipped roots embed it
 _MEDIA_TYPES: Final = frozenset({
     "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
     "application/vnd.dev.sigstore.trustedroot.v0.1+json",
@@ -36,98 +35,6 @@ _MEDIA_TYPES: Final = frozenset({
     "application/vnd.dev.sigstore.trustedroot.v0.2+json",
 })
 _T = TypeVar("_T")
-
-# --- Settings: the content of trust_root.yaml ---------------------------------------------------------------------
-
-
-def _day(value: object) -> object:
-    """Take a date as YAML gives it: as text, or already read."""
-    return date.fromisoformat(value) if isinstance(value, str) else value
-
-
-Day = Annotated[date, BeforeValidator(_day)]
-FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$")]
-
-
-class _Settings(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
-
-
-class Thresholds(_Settings):
-    """How many proofs of each sort a signature needs under this root."""
-
-    sct: int = Field(ge=0, le=8, description="certificate timestamps by logs of the root")
-    log: int = Field(ge=0, le=8, description="entries in transparency logs of the root")
-    timestamp: int = Field(ge=0, le=8, description="RFC 3161 timestamps by authorities of the root")
-
-
-class Source(_Settings):
-    """Where the material comes from: exactly one of `file`, `embedded` and `tuf`."""
-
-    file: FileName | None = Field(default=None, description="a file beside trust_root.yaml")
-    embedded: Literal["public-good"] | None = Field(default=None, description="trusted_root.json as it is shipped")
-    tuf: str | None = Field(default=None, pattern=r"^https://[!-~]+$", description="a TUF repository's address")
-    bootstrap: FileName | None = Field(default=None, description="the TUF root to start from")
-
-    @model_validator(mode="after")
-    def _exactly_one(self) -> Self:
-        if sum(item is not None for item in (self.file, self.embedded, self.tuf)) != 1:
-            raise ValueError("expected exactly one of file, embedded and tuf")
-        if (self.tuf is None) != (self.bootstrap is None):
-            raise ValueError("tuf needs bootstrap, and nothing else does")
-        return self
-
-    @property
-    def material(self) -> str:
-        """The name under which the trusted root's bytes are handed over."""
-        return self.file or TRUSTED_ROOT
-
-
-class KeySettings(_Settings):
-    """One named public key and the days on which it may sign, both included."""
-
-    file: FileName
-    not_before: Day
-    not_after: Day | None = None
-
-
-class TrustRootSettings(_Settings):
-    """The content of `trust_roots/<name>/trust_root.yaml`."""
-
-    kind: Literal["sigstore", "keys", "ca"]
-    source: Source | None = None
-    keys: dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")], KeySettings] = Field(default_factory=dict)
-    thresholds: Thresholds
-    owner: str = Field(min_length=1, description="who answers for this root")
-    not_after: Day | None = Field(default=None, description="the last day on which the root is used")
-
-    @model_validator(mode="after")
-    def _fits_its_kind(self) -> Self:
-        wanted = self.thresholds
-        if (self.kind == "keys") != bool(self.keys):
-            raise ValueError("kind keys needs keys, and nothing else has any")
-        if self.kind != "keys" and self.source is None:
-            raise ValueError(f"kind {self.kind} needs a source")
-        if self.kind == "ca" and (self.source is None or self.source.file is None):
-            raise ValueError("kind ca needs a source with a file of PEM certificates")
-        if self.kind == "sigstore" and wanted.log + wanted.timestamp == 0:
-            raise ValueError("short-lived certificates need a proved time: log or timestamp must be at least 1")
-        if self.kind == "ca" and wanted.sct + wanted.log + wanted.timestamp:
-            raise ValueError("kind ca has no logs or timestamp authorities: its thresholds are 0")
-        if self.kind == "keys" and (wanted.sct or (self.source is None and wanted.log + wanted.timestamp)):
-            raise ValueError("keys have no certificate timestamps, and logs and timestamps need a source")
-        return self
-
-
-def material_names(settings: TrustRootSettings) -> tuple[str, ...]:
-    """Return the files to be read beside the settings; a TUF source's trusted root is fetched, not read."""
-    names = [key.file for key in settings.keys.values()]
-    if settings.source is not None:
-        names.append(settings.source.bootstrap or settings.source.material)
-    return tuple(dict.fromkeys(names))
-
-
-# --- Values -------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +66,23 @@ class TimestampAuthority:
     signer: Signer | None
     issuers: tuple[Issuer, ...]
     window: Window
+
+    def signer_of(self, token: Token) -> Signer | None:
+        """Return the certificate that the token names, where all of this authority holds at the token's time.
+
+        The token's signature is not checked; an embedded certificate is taken where the authority issued it.
+        """
+        time = token.time
+        if time not in self.window or not all(step.valid_at(time) for step in self.issuers):
+            return None
+        own = [self.signer] if self.signer is not None else self._embedded(token)
+        return next((by for by in own if by.named_by(token) and by.valid_at(time)), None)
+
+    def _embedded(self, token: Token) -> list[Signer]:
+        about = "timestamp certificate"
+        found = [certificate.load(data, about) for data in token.certificates]
+        issuing = self.issuers[0].certificate
+        return [timestamp.signer(one, about) for one in found if certificate.issued(one, issuing)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -197,11 +121,24 @@ class TrustRoot:
     keys: tuple[NamedKey, ...] = ()
     sandbox: bool = False
     skipped: tuple[str, ...] = ()
+    material: bytes = field(default=b"", repr=False)  # the trusted root's own bytes, for the second opinion
+
+    @property
+    def needs_time(self) -> bool:
+        """Whether a signature must prove when it was made; if not, it is taken as made now."""
+        return self.kind == "sigstore" or self.thresholds.log + self.thresholds.timestamp > 0
+
+
+def log_at(logs: Iterable[Log], identifier: bytes, times: Iterable[datetime]) -> Log | None:
+    """Return the log's key whose window holds at every one of the times."""
+    wanted = tuple(times)
+    return next((log for log in logs if log.id == identifier and all(time in log.window for time in wanted)), None)
 
 
 def build_trust_root(name: str, settings: TrustRootSettings, material: Mapping[str, bytes]) -> TrustRoot:
     """Build a root from its settings and the bytes of the files they name; raises `Malformed`."""
     skipped: list[str] = []
+    data = b""
     authorities: tuple[Authority, ...] = ()
     stamps: tuple[TimestampAuthority, ...] = ()
     logs: tuple[Log, ...] = ()
@@ -236,6 +173,7 @@ def build_trust_root(name: str, settings: TrustRootSettings, material: Mapping[s
         own,
         sandbox=any(step.sandbox for authority in authorities for step in authority.chain),
         skipped=tuple(skipped),
+        material=data,
     )
 
 

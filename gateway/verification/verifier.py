@@ -22,32 +22,42 @@ Not checked here: whether the signer is expected, whether a statement covers an 
 from __future__ import annotations
 
 import binascii
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
+
+from cryptography import x509
 
 from gateway import limits
 from gateway.errors import Malformed, TooLarge
 from gateway.model.digest import STRONG, Digest
 from gateway.model.evidence import Attestation, Evidence, Finding, Format, Provenance, Subject
 from gateway.reasons import Code, Reason
-from gateway.verification import merkle, promise, sct, timestamp
-from gateway.verification.bundle import IN_TOTO, Bundle, Envelope, InclusionProof, LogEntry, MessageSignature
-from gateway.verification.certificate import Issuer, Leaf, issued, load, path, read_leaf, self_issued
+from gateway.verification import inclusion, promise, sct, timestamp
+from gateway.verification import second_opinion as peer
+from gateway.verification.bundle import IN_TOTO, Bundle, Envelope, LogEntry, MessageSignature
+from gateway.verification.certificate import Issuer, Leaf, load, path, read_leaf, self_issued
 from gateway.verification.entry import KINDS, EntryBody, difference, read_body
 from gateway.verification.formats import detect, read
 from gateway.verification.keys import PublicKey
+from gateway.verification.memory import Memory
 from gateway.verification.provenance import read_provenance
 from gateway.verification.statement import Statement, read_statement
-from gateway.verification.timestamp import Signer, Token
-from gateway.verification.trust_root import Authority, Log, NamedKey, TimestampAuthority, TrustRoot
+from gateway.verification.trust_root import Authority, NamedKey, TrustRoot, log_at
 
 _SKEW: Final = timedelta(seconds=limits.CLOCK_SKEW_SECONDS)
 _HINTS: Final = {"SHA2_256": "sha256", "SHA2_384": "sha384", "SHA2_512": "sha512"}
 
+_Path = tuple[Authority, tuple[Issuer, ...]]
+# A job signs many files with one certificate. Keys hold the root's digest, so a changed root remembers nothing.
+_LEAVES: Final[Memory[bytes, Leaf]] = Memory(1024)
+_PATHS: Final[Memory[tuple[str, bytes], tuple[_Path, ...]]] = Memory(4096)
+_SCTS: Final[Memory[tuple[str, bytes, bytes], frozenset[bytes]]] = Memory(4096)
 
-class _Unsupported(Malformed):
+
+class _UnsupportedKind(Malformed):
     """Well-formed evidence of a kind that is not verified here."""
 
 
@@ -57,6 +67,7 @@ class _Read:
 
     bundle: Bundle
     leaf: Leaf | None
+    leaf_hash: bytes
     entries: tuple[tuple[LogEntry, EntryBody], ...]
     statement: Statement | None
     provenance: Provenance | None
@@ -64,24 +75,42 @@ class _Read:
 
 @dataclass(frozen=True, slots=True)
 class _Signer:
-    """Who a root says may have signed: an authority with the path to it, or a key."""
+    """Who a root says may have signed: a certificate with its paths to authorities, or a named key."""
 
     key: PublicKey
     verifier: bytes  # DER of the certificate or the key, as log entries record it
-    paths: tuple[tuple[Authority, tuple[Issuer, ...]], ...] = ()
+    paths: tuple[_Path, ...] = ()
     named: NamedKey | None = None
 
 
 @dataclass(slots=True)
-class _Ledger:
-    """What the steps found so far under one root."""
+class _Trial:
+    """The evidence before one root, and what the steps found so far."""
 
     about: str
+    root: TrustRoot
+    signer: _Signer
+    read: _Read
+    files: Sequence[tuple[Digest, ...]]
+    now: datetime
     reasons: list[Reason] = field(default_factory=list)
-    times: list[tuple[datetime, str]] = field(default_factory=list)
+    times: list[tuple[datetime, str]] = field(default_factory=list)  # proved, and by what
+    promised: dict[int, datetime] = field(default_factory=dict)  # what entries state, by place; see `times`
+    stamped: set[bytes] = field(default_factory=set)  # authorities of timestamps
+    logged: set[bytes] = field(default_factory=set)  # logs that hold an entry
+    covers: tuple[Subject, ...] = ()
+    digests: Mapping[str, bytes] = field(default_factory=dict)  # of the file that a plain signature is over
 
     def refuse(self, code: Code, expected: str = "", got: str = "") -> None:
         self.reasons.append(Reason(code, self.about, expected, got))
+
+    def refused(self, *codes: Code) -> bool:
+        return any(reason.code in codes for reason in self.reasons)
+
+    @property
+    def moments(self) -> list[datetime]:
+        """Every time at which the signer must have been good."""
+        return [time for time, _ in self.times] or ([] if self.root.needs_time else [self.now])
 
 
 def verify(
@@ -100,403 +129,97 @@ def verify(
     read, one finding without a root says so.
     """
     about = evidence.ref.label
-    # 1. Read.
     try:
-        material = _step_read(evidence)
+        found = _read(evidence)
+        signers = [(root, _claim(root, found, files)) for root in roots]
     except Exception as error:  # noqa: BLE001 - third parties' parsers of hostile bytes: anything else fails closed
         return (Finding(evidence.ref, None, reasons=(_unreadable(about, error),)),)
-    # 2. Claim.
-    claims = [(root, _step_claim(root, material, files)) for root in roots]
-    if not any(signer is not None for _, signer in claims):
-        return tuple(Finding(evidence.ref, root.name, reasons=(_unclaimed(about, root, material),)) for root in roots)
+    claims = [(root, signer) for root, signer in signers if signer is not None]
+    if not claims:
+        return tuple(Finding(evidence.ref, root.name, reasons=(_unclaimed(about, root, found),)) for root in roots)
     findings = []
     for root, signer in claims:
-        if signer is None:
-            continue
-        ledger = _Ledger(about)
-        covers: tuple[Subject, ...] = ()
+        trial = _Trial(about, root, signer, found, files, now)
         try:
-            covers = _under(root, signer, material, files, now, ledger, allow_sandbox=allow_sandbox)
-        except Exception:  # noqa: BLE001 - the same
-            ledger.refuse(Code.EVIDENCE_MALFORMED, got="a part that cannot be checked")
-        findings.append(_finding(evidence, root, signer, material, covers, ledger))
+            _hear(trial, allow_sandbox=allow_sandbox, second_opinion=second_opinion)
+        except Exception as error:  # noqa: BLE001 - the same
+            trial.refuse(Code.EVIDENCE_MALFORMED, got=f"a part that cannot be checked ({type(error).__name__})")
+        findings.append(_finding(evidence, trial))
     return tuple(findings)
 
 
-def _under(
-    root: TrustRoot,
-    signer: _Signer,
-    material: _Read,
-    files: Sequence[tuple[Digest, ...]],
-    now: datetime,
-    ledger: _Ledger,
-    *,
-    allow_sandbox: bool,
-) -> tuple[Subject, ...]:
-    """Run steps 3 to 9; return what the signature covers."""
+def _hear(trial: _Trial, *, allow_sandbox: bool, second_opinion: bool) -> None:
+    """Run steps 3 to 10."""
+    root, now = trial.root, trial.now
     if root.not_after is not None and now > root.not_after:
-        ledger.refuse(Code.TRUST_ROOT_EXPIRED, f"a use by {root.not_after.date()}", now.date().isoformat())
-    # 3. Time.
-    stamped = _step_timestamps(root, material.bundle, now, ledger)
-    promised = _step_promises(root, material.bundle, now, ledger)
-    times = [time for time, _ in ledger.times] or ([] if _needs_time(root) else [now])
-    # 4. and 5. Path and profile.
-    if material.leaf is not None:
-        issuing = _step_path(root, signer, material.leaf, times, ledger)
-        _step_profile(material.leaf, signer, ledger, allow_sandbox=allow_sandbox)
-        # 6. SCT.
-        _step_scts(root, material.leaf, issuing, ledger)
-    elif signer.named is not None and any(time not in signer.named.window for time in times):
-        ledger.refuse(Code.CERTIFICATE_EXPIRED, f"a time in {signer.named.window}", f"key {signer.named.name}")
-    # 9. Content: before the log, since an entry must be about the same file.
-    covers, digests = _step_content(signer, material, files, ledger)
-    # 7. Log.
-    logged = _step_log(root, signer, material, digests, promised, ledger) if root.logs else set[bytes]()
-    # 8. Enough.
-    wanted = root.thresholds
-    if len(logged) < wanted.log and not _has(ledger, Code.LOG_PROOF_INVALID, Code.LOG_ENTRY_MISMATCH):
-        ledger.refuse(Code.LOG_ENTRY_MISSING, f"{wanted.log} in logs of {root.name}", str(len(logged)))
-    if len(stamped) < wanted.timestamp and not _has(ledger, Code.TIMESTAMP_INVALID):
-        ledger.refuse(Code.TIMESTAMP_MISSING, f"{wanted.timestamp} by authorities of {root.name}", str(len(stamped)))
-    elif not ledger.times and _needs_time(root) and not _has(ledger, Code.TIMESTAMP_INVALID, Code.LOG_PROOF_INVALID):
-        ledger.refuse(Code.TIMESTAMP_MISSING, "a timestamp, or a log's promise with a time", "none")
-    return covers
+        trial.refuse(Code.TRUST_ROOT_EXPIRED, f"a use by {root.not_after.date()}", now.date().isoformat())
+    _timestamps(trial)
+    _promises(trial)
+    issuing = _path(trial)
+    _profile(trial, allow_sandbox=allow_sandbox)
+    _scts(trial, issuing)
+    _content(trial)  # step 9 comes before 7: an entry must be about the file that was signed
+    _log(trial)
+    _enough(trial)
+    if second_opinion and not trial.reasons:
+        _opinion(trial)
 
 
 # --- 1. Read ------------------------------------------------------------------------------------------------------
 
 
-def _step_read(evidence: Evidence) -> _Read:
+def _read(evidence: Evidence) -> _Read:
     kind = evidence.ref.format
     bundle = read(evidence.body, detect(evidence.body) if kind is Format.UNKNOWN else kind)
-    leaf = None
+    leaf, leaf_hash = None, b""
     if bundle.certificates:
-        leaf = read_leaf(bundle.certificates[0])
-        if any(self_issued(load(other, "certificate chain")) for other in bundle.certificates):
+        first, *others = bundle.certificates
+        leaf_hash = hashlib.sha256(first).digest()
+        leaf = _LEAVES.proved(leaf_hash, lambda: read_leaf(first))
+        if any(self_issued(load(other, "certificate chain")) for other in others):
             raise Malformed("certificate chain", "holds a root certificate")
     entries = []
     for entry in bundle.entries:
         if (entry.kind, entry.version) not in KINDS:
-            raise _Unsupported("log entry", f"an entry of kind {entry.kind} {entry.version}")
+            raise _UnsupportedKind("log entry", f"an entry of kind {entry.kind} {entry.version}")
         entries.append((entry, read_body(entry)))
     statement = provenance = None
     if isinstance(bundle.content, Envelope):
         if bundle.content.payload_type != IN_TOTO:
-            raise _Unsupported("envelope", f"a payload of type {bundle.content.payload_type}")
+            raise _UnsupportedKind("envelope", f"a payload of type {bundle.content.payload_type}")
         statement = read_statement(bundle.content.payload)
         provenance = read_provenance(statement)
     elif bundle.content.algorithm not in {None, *_HINTS}:
-        raise _Unsupported("messageSignature", f"a digest of kind {bundle.content.algorithm}")
-    return _Read(bundle, leaf, tuple(entries), statement, provenance)
+        raise _UnsupportedKind("messageSignature", f"a digest of kind {bundle.content.algorithm}")
+    return _Read(bundle, leaf, leaf_hash, tuple(entries), statement, provenance)
 
 
 # --- 2. Claim -----------------------------------------------------------------------------------------------------
 
 
-def _step_claim(root: TrustRoot, material: _Read, files: Sequence[tuple[Digest, ...]]) -> _Signer | None:
-    leaf = material.leaf
+def _claim(root: TrustRoot, read: _Read, files: Sequence[tuple[Digest, ...]]) -> _Signer | None:
+    leaf = read.leaf
     if leaf is None:
-        return _claim_key(root, material.bundle, files)
-    # A public root names every certificate between; only a private authority's come with the evidence.
-    between = [load(der, "certificate chain") for der in material.bundle.certificates[1:]] if root.kind == "ca" else []
+        return _claim_key(root, read.bundle, files)
+    if root.kind == "ca":
+        # A private authority's intermediates come with the evidence; an instance of Sigstore names its own.
+        between = [load(der, "certificate chain") for der in read.bundle.certificates[1:]]
+        paths = _paths(root, leaf, between)
+    else:
+        paths = _PATHS.proved((root.digest, read.leaf_hash), lambda: _paths(root, leaf, []))
+    return None if paths is None else _Signer(leaf.key, leaf.der, paths)
+
+
+def _paths(root: TrustRoot, leaf: Leaf, between: Sequence[x509.Certificate]) -> tuple[_Path, ...] | None:
     found = [(authority, path(leaf.certificate, between, authority.chain)) for authority in root.authorities]
-    paths = tuple((authority, steps) for authority, steps in found if steps is not None)
-    return _Signer(leaf.key, leaf.der, paths) if paths else None
+    return tuple((authority, steps) for authority, steps in found if steps is not None) or None
 
 
 def _claim_key(root: TrustRoot, bundle: Bundle, files: Sequence[tuple[Digest, ...]]) -> _Signer | None:
-    """Choose the key a bundle means: by its hint, or the only one that made the signature."""
-    hint = bundle.key_hint or ""
-    candidates = [key for key in root.keys if hint in _names(key)] or [
-        key for key in root.keys if _made(key.key, bundle.content, files)
-    ]
-    if not candidates:
-        return None
-    named = candidates[0]
-    return _Signer(named.key, named.key.der, named=named)
-
-
-def _unclaimed(about: str, root: TrustRoot, material: _Read) -> Reason:
-    if material.leaf is not None:
-        issuer = material.leaf.certificate.issuer.rfc4514_string()
-        return Reason(Code.CERTIFICATE_UNTRUSTED, about, f"an authority of {root.name}", issuer)
-    hint = material.bundle.key_hint or "one without a hint"
-    return Reason(Code.CERTIFICATE_UNTRUSTED, about, f"a key of {root.name}", f"key {hint}")
-
-
-# --- 3. Time ------------------------------------------------------------------------------------------------------
-
-
-def _needs_time(root: TrustRoot) -> bool:
-    """Whether signatures under the root must prove when they were made; if not, the time is now."""
-    return root.kind == "sigstore" or root.thresholds.log + root.thresholds.timestamp > 0
-
-
-def _step_timestamps(root: TrustRoot, bundle: Bundle, now: datetime, ledger: _Ledger) -> set[bytes]:
-    """Verify each token by an authority of the root; return the distinct authorities' certificates."""
-    seen = set[bytes]()
-    if not root.timestamp_authorities:
-        return seen  # nobody here could vouch for one
-    content = bundle.content
-    signature = content.signature if isinstance(content, MessageSignature) else content.signatures[0]
-    for data in bundle.timestamps:
-        try:
-            token = timestamp.read_token(data)
-        except Malformed as error:
-            ledger.refuse(Code.TIMESTAMP_INVALID, "an RFC 3161 timestamp", str(error))
-            continue
-        by = next(_stamped(token, signature, root.timestamp_authorities), None)
-        if by is None:
-            ledger.refuse(Code.TIMESTAMP_INVALID, f"an authority of {root.name}, good at {token.time.isoformat()}")
-        elif token.time > now + _SKEW:
-            ledger.refuse(Code.TIMESTAMP_INVALID, "a time that has come", token.time.isoformat())
-        else:
-            seen.add(by.der)
-            ledger.times.append((token.time, "timestamp authority"))
-    return seen
-
-
-def _stamped(token: Token, signature: bytes, authorities: Iterable[TimestampAuthority]) -> Iterator[Signer]:
-    """Give the certificate that made the token, for each authority whose windows hold at its time."""
-    for authority in authorities:
-        if token.time not in authority.window or not all(step.valid_at(token.time) for step in authority.issuers):
-            continue
-        own = [authority.signer] if authority.signer is not None else _embedded(token, authority)
-        for by in own:
-            certificate = by.certificate
-            valid = certificate.not_valid_before_utc <= token.time <= certificate.not_valid_after_utc
-            if valid and by.named_by(token) and timestamp.verified(token, signature, by):
-                yield by
-
-
-def _embedded(token: Token, authority: TimestampAuthority) -> list[Signer]:
-    found = []
-    for data in token.certificates:
-        certificate = load(data, "timestamp certificate")
-        if authority.issuers and issued(certificate, authority.issuers[0].certificate):
-            found.append(timestamp.signer(certificate, "timestamp certificate"))
-    return found
-
-
-def _step_promises(root: TrustRoot, bundle: Bundle, now: datetime, ledger: _Ledger) -> Mapping[int, datetime]:
-    """Verify each entry's promise; return the promised times by the entry's place."""
-    found: dict[int, datetime] = {}
-    for place, entry in enumerate(bundle.entries):
-        if entry.promise is None or entry.time is None or not root.logs:
-            continue
-        try:
-            time = datetime.fromtimestamp(entry.time, now.tzinfo)
-        except (ValueError, OverflowError, OSError):
-            ledger.refuse(Code.LOG_PROOF_INVALID, "a time", str(entry.time))
-            continue
-        log = _log(root.logs, entry.log_id, [time])
-        if log is None:
-            continue  # step 7 refuses the entry
-        if not log.key.signed(entry.promise, promise.promised(entry)):
-            ledger.refuse(Code.LOG_PROOF_INVALID, "a promise signed by the log", "another signature")
-        elif time > now + _SKEW:
-            ledger.refuse(Code.LOG_PROOF_INVALID, "a time that has come", time.isoformat())
-        else:
-            found[place] = time
-            ledger.times.append((time, "log"))
-    return found
-
-
-# --- 4. Path, 5. Profile, 6. SCT ----------------------------------------------------------------------------------
-
-
-def _step_path(
-    root: TrustRoot, signer: _Signer, leaf: Leaf, times: Sequence[datetime], ledger: _Ledger
-) -> Issuer | None:
-    """Choose the authority whose windows hold at every time; return the certificate that issued the leaf."""
-    outside = [time for time in times if not leaf.not_before <= time <= leaf.not_after]
-    if outside:
-        expected = f"a time from {leaf.not_before.isoformat()} to {leaf.not_after.isoformat()}"
-        ledger.refuse(Code.CERTIFICATE_EXPIRED, expected, outside[0].isoformat())
-    for authority, steps in signer.paths:
-        if all(time in authority.window and all(step.valid_at(time) for step in steps) for time in times):
-            return steps[0]
-    ledger.refuse(
-        Code.CERTIFICATE_UNTRUSTED,
-        f"an authority of {root.name} that was good at the time",
-        f"signed at {', '.join(time.isoformat() for time in times)}",
-    )
-    return signer.paths[0][1][0]
-
-
-def _step_profile(leaf: Leaf, signer: _Signer, ledger: _Ledger, *, allow_sandbox: bool) -> None:
-    for fault in leaf.faults:
-        ledger.refuse(Code.CERTIFICATE_INVALID, got=fault)
-    sandbox = leaf.sandbox or any(step.sandbox for _, steps in signer.paths for step in steps)
-    if sandbox and not allow_sandbox:
-        ledger.refuse(Code.CERTIFICATE_SANDBOX)
-
-
-def _step_scts(root: TrustRoot, leaf: Leaf, issuing: Issuer | None, ledger: _Ledger) -> None:
-    seen = set[bytes]()
-    if root.thresholds.sct == 0 or issuing is None:
-        return
-    for stamp in leaf.scts:
-        time = sct.time_of(stamp)
-        log = _log(root.ct_logs, stamp.log_id, [time])
-        if log is None:
-            continue  # a log this root does not know: not counted
-        data = sct.signed_data(stamp, issuing.key_hash, leaf.certificate.tbs_precertificate_bytes)
-        if data is None or not log.key.signed(stamp.signature, data):
-            ledger.refuse(Code.SCT_INVALID, "a timestamp signed by the certificate log", "another signature")
-            return
-        seen.add(log.id)
-    if len(seen) < root.thresholds.sct:
-        expected = f"{root.thresholds.sct} by certificate logs of {root.name}"
-        ledger.refuse(Code.SCT_INVALID, expected, f"{len(seen)} of {len(leaf.scts)}")
-
-
-# --- 7. Log -------------------------------------------------------------------------------------------------------
-
-
-def _step_log(
-    root: TrustRoot,
-    signer: _Signer,
-    material: _Read,
-    digests: Mapping[str, bytes],
-    promised: Mapping[int, datetime],
-    ledger: _Ledger,
-) -> set[bytes]:
-    """Verify every entry; return the distinct logs that hold one."""
-    seen = set[bytes]()
-    for place, (entry, body) in enumerate(material.entries):
-        # An entry of Rekor v2 has no time of its own: its log's key must have been good at every proved time.
-        times = [promised[place]] if place in promised else [time for time, _ in ledger.times]
-        log = _log(root.logs, entry.log_id, times)
-        if log is None:
-            ledger.refuse(
-                Code.LOG_PROOF_INVALID, f"a log of {root.name}, good at the time", f"log {entry.log_id.hex()[:16]}"
-            )
-            continue
-        fault = _inclusion_fault(entry, material.bundle.version, log)
-        if fault:
-            ledger.refuse(Code.LOG_PROOF_INVALID, got=fault)
-        elif other := difference(body, material.bundle.content, signer.verifier, digests):
-            ledger.refuse(Code.LOG_ENTRY_MISMATCH, "an entry of this content", other)
-        else:
-            seen.add(log.id)
-    return seen
-
-
-def _inclusion_fault(entry: LogEntry, version: int, log: Log) -> str:
-    """Say why the entry is not shown to be in the log, or return an empty text."""
-    if version == 1:
-        # Only v0.1 may do with the promise, which step 3 verified; a proof that comes beside it must hold too.
-        if entry.promise is None or entry.time is None:
-            return "no promise, which a bundle of version 0.1 must have"
-        if entry.proof is None or entry.proof.checkpoint is None:
-            return ""
-    if entry.proof is None or entry.proof.checkpoint is None:
-        return "no inclusion proof with a checkpoint"
-    return _proof_fault(entry, entry.proof, log)
-
-
-def _proof_fault(entry: LogEntry, proof: InclusionProof, log: Log) -> str:
-    checkpoint = proof.checkpoint
-    assert checkpoint is not None
-    if entry.time is None and entry.index != proof.index:
-        return "two places for one entry"  # Rekor v1's shards count from their own start
-    if (checkpoint.root, checkpoint.size) != (proof.root, proof.size):
-        return "a checkpoint of another tree"
-    if merkle.root_of(merkle.leaf_hash(entry.body), proof.index, proof.size, proof.hashes) != proof.root:
-        return "a proof that leads to another tree"
-    signed = (
-        line.name == checkpoint.signer and line.hint == log.hint and log.key.signed(line.signature, checkpoint.note)
-        for line in checkpoint.signatures
-    )
-    return "" if any(signed) else "a checkpoint that the log did not sign"
-
-
-# --- 9. Content ---------------------------------------------------------------------------------------------------
-
-
-def _step_content(
-    signer: _Signer, material: _Read, files: Sequence[tuple[Digest, ...]], ledger: _Ledger
-) -> tuple[tuple[Subject, ...], Mapping[str, bytes]]:
-    """Verify the signature; return what it covers, and the digests a log entry of a plain signature may record."""
-    content = material.bundle.content
-    if isinstance(content, Envelope):
-        pae = content.pae
-        if not all(signer.key.signed(signature, pae) for signature in content.signatures):
-            ledger.refuse(Code.SIGNATURE_INVALID, "a signature over this statement", "another signature")
-        return (material.statement.subjects if material.statement else ()), {}
-    hinted = [file for file in files if _hinted(content, file)]
-    if not hinted:
-        expected = ", ".join(str(digest) for file in files for digest in file if digest.algorithm == "sha256")
-        ledger.refuse(Code.DIGEST_MISMATCH, expected, f"{content.algorithm} {(content.digest or b'').hex()}")
-    for file in hinted:
-        digests = _strong(file)
-        if signer.key.signed_digest(content.signature, digests) is not None:
-            return (Subject(None, tuple(d for d in file if d.algorithm in STRONG)),), digests
-    if hinted:
-        ledger.refuse(Code.SIGNATURE_INVALID, "a signature over the file", "another signature")
-        return (), _strong(hinted[0])
-    # Of other bytes: whether the entry fits those is still worth saying.
-    name = _HINTS.get(content.algorithm or "", "sha256")
-    return (), {name: content.digest or b""}
-
-
-def _hinted(content: MessageSignature, file: tuple[Digest, ...]) -> bool:
-    """Whether the signer's hint at the digest is this file's; no hint hints at every file."""
-    if content.digest is None:
-        return True
-    wanted = _HINTS.get(content.algorithm or "", "sha256")
-    return any(d.algorithm == wanted and bytes.fromhex(d.value) == content.digest for d in file)
-
-
-# --- Findings -----------------------------------------------------------------------------------------------------
-
-
-def _finding(
-    evidence: Evidence,
-    root: TrustRoot,
-    signer: _Signer,
-    material: _Read,
-    covers: tuple[Subject, ...],
-    ledger: _Ledger,
-) -> Finding:
-    if ledger.reasons or not covers:
-        reasons = tuple(dict.fromkeys(ledger.reasons)) or (Reason(Code.SIGNATURE_INVALID, ledger.about),)
-        return Finding(evidence.ref, root.name, reasons=reasons)
-    time, source = max(ledger.times, default=(None, "none"))
-    attestation = Attestation(
-        root.name,
-        root.digest,
-        None if material.leaf is None else material.leaf.identity,
-        None if signer.named is None else signer.named.name,
-        time,
-        source,
-        None if material.statement is None else material.statement.predicate_type,
-        covers,
-        material.provenance,
-    )
-    return Finding(evidence.ref, root.name, attestation)
-
-
-def _unreadable(about: str, error: Exception) -> Reason:
-    match error:
-        case _Unsupported():
-            return Reason(Code.EVIDENCE_UNSUPPORTED, about, got=str(error))
-        case TooLarge():
-            return Reason(Code.EVIDENCE_LIMIT, about, error.limit, error.about)
-        case Malformed():
-            return Reason(Code.EVIDENCE_MALFORMED, about, got=str(error))
-        case _:
-            return Reason(Code.EVIDENCE_MALFORMED, about, got=type(error).__name__)
-
-
-def _has(ledger: _Ledger, *codes: Code) -> bool:
-    return any(reason.code in codes for reason in ledger.reasons)
-
-
-def _log(logs: Iterable[Log], identifier: bytes, times: Sequence[datetime]) -> Log | None:
-    """Return the log's key whose window holds at every one of the times."""
-    return next((log for log in logs if log.id == identifier and all(time in log.window for time in times)), None)
+    """Choose the key that a bundle means: by its hint, else the one that made the signature."""
+    hinted = [key for key in root.keys if bundle.key_hint in _names(key)]
+    named = next(iter(hinted), None) or next((k for k in root.keys if _made(k.key, bundle.content, files)), None)
+    return None if named is None else _Signer(named.key, named.key.der, named=named)
 
 
 def _names(key: NamedKey) -> frozenset[str]:
@@ -511,5 +234,244 @@ def _made(key: PublicKey, content: MessageSignature | Envelope, files: Sequence[
     return any(key.signed_digest(content.signature, _strong(file)) is not None for file in files)
 
 
+# --- 3. Time ------------------------------------------------------------------------------------------------------
+
+
+def _timestamps(trial: _Trial) -> None:
+    """Verify every timestamp token; a root without authorities has nobody who could vouch for one."""
+    root, content = trial.root, trial.read.bundle.content
+    if not root.timestamp_authorities:
+        return
+    signature = content.signature if isinstance(content, MessageSignature) else content.signatures[0]
+    for data in trial.read.bundle.timestamps:
+        try:
+            token = timestamp.read_token(data)
+        except Malformed as error:
+            trial.refuse(Code.TIMESTAMP_INVALID, "an RFC 3161 timestamp", str(error))
+            continue
+        signers = (authority.signer_of(token) for authority in root.timestamp_authorities)
+        by = next((s for s in signers if s is not None and timestamp.verified(token, signature, s)), None)
+        if by is None:
+            expected = f"one for this signature, by an authority of {root.name} good at {token.time.isoformat()}"
+            trial.refuse(Code.TIMESTAMP_INVALID, expected)
+        elif token.time > trial.now + _SKEW:
+            trial.refuse(Code.TIMESTAMP_INVALID, "a time that has come", token.time.isoformat())
+        else:
+            trial.stamped.add(by.der)
+            trial.times.append((token.time, "timestamp authority"))
+
+
+def _promises(trial: _Trial) -> None:
+    """Verify every promise of inclusion by a log of the root; step 7 refuses entries of other logs."""
+    for place, (entry, _) in enumerate(trial.read.entries):
+        if entry.promise is None or entry.time is None or not trial.root.logs:
+            continue
+        if entry.time > (trial.now + _SKEW).timestamp():
+            trial.refuse(Code.LOG_PROOF_INVALID, "a time that has come", str(entry.time))
+            continue
+        time = trial.promised[place] = datetime.fromtimestamp(entry.time, UTC)
+        log = log_at(trial.root.logs, entry.log_id, [time])
+        if log is None:
+            continue
+        if log.key.signed(entry.promise, promise.promised(entry)):
+            trial.times.append((time, "log"))
+        else:
+            trial.refuse(Code.LOG_PROOF_INVALID, "a promise signed by the log", "another signature")
+
+
+# --- 4. Path ------------------------------------------------------------------------------------------------------
+
+
+def _path(trial: _Trial) -> Issuer | None:
+    """Choose the authority whose windows hold at every time; return the certificate that issued the leaf."""
+    leaf, named, times = trial.read.leaf, trial.signer.named, trial.moments
+    if leaf is None:
+        if named is not None and (outside := [time for time in times if time not in named.window]):
+            trial.refuse(Code.CERTIFICATE_EXPIRED, f"a time in {named.window}", outside[0].isoformat())
+        return None
+    if outside := [time for time in times if not leaf.not_before <= time <= leaf.not_after]:
+        expected = f"a time from {leaf.not_before.isoformat()} to {leaf.not_after.isoformat()}"
+        trial.refuse(Code.CERTIFICATE_EXPIRED, expected, outside[0].isoformat())
+    for authority, steps in trial.signer.paths:
+        if all(time in authority.window and all(step.valid_at(time) for step in steps) for time in times):
+            return steps[0]
+    when = ", ".join(time.isoformat() for time in times)
+    trial.refuse(Code.CERTIFICATE_UNTRUSTED, f"an authority of {trial.root.name} that was good at the time", when)
+    return trial.signer.paths[0][1][0]
+
+
+# --- 5. Profile ---------------------------------------------------------------------------------------------------
+
+
+def _profile(trial: _Trial, *, allow_sandbox: bool) -> None:
+    leaf = trial.read.leaf
+    if leaf is None:
+        return
+    for fault in leaf.faults:
+        trial.refuse(Code.CERTIFICATE_INVALID, got=fault)
+    marked = leaf.sandbox or any(step.sandbox for _, steps in trial.signer.paths for step in steps)
+    if marked and not allow_sandbox:
+        trial.refuse(Code.CERTIFICATE_SANDBOX)
+
+
+# --- 6. SCT -------------------------------------------------------------------------------------------------------
+
+
+def _scts(trial: _Trial, issuing: Issuer | None) -> None:
+    root, leaf, wanted = trial.root, trial.read.leaf, trial.root.thresholds.sct
+    if leaf is None or issuing is None or wanted == 0:
+        return
+    key = (root.digest, trial.read.leaf_hash, issuing.key_hash)
+    seen = _SCTS.proved(key, lambda: _sct_logs(root, leaf, issuing))
+    if seen is None:
+        trial.refuse(Code.SCT_INVALID, "a timestamp signed by the certificate log", "another signature")
+    elif len(seen) < wanted:
+        trial.refuse(Code.SCT_INVALID, f"{wanted} by certificate logs of {root.name}", f"{len(seen)}")
+
+
+def _sct_logs(root: TrustRoot, leaf: Leaf, issuing: Issuer) -> frozenset[bytes] | None:
+    """Return the logs of the root that saw the certificate; None where a signature does not hold."""
+    seen = set[bytes]()
+    for stamp in leaf.scts:
+        log = log_at(root.ct_logs, stamp.log_id, [sct.time_of(stamp)])
+        if log is None:
+            continue  # of a log that this root does not know: not counted
+        data = sct.signed_data(stamp, issuing.key_hash, leaf.certificate.tbs_precertificate_bytes)
+        if data is None or not log.key.signed(stamp.signature, data):
+            return None
+        seen.add(log.id)
+    return frozenset(seen)
+
+
+# --- 7. Log -------------------------------------------------------------------------------------------------------
+
+
+def _log(trial: _Trial) -> None:
+    """Verify every entry; a root without logs has nobody who could vouch for one."""
+    root, read = trial.root, trial.read
+    for place, (entry, body) in enumerate(read.entries if root.logs else ()):
+        # An entry of Rekor v2 has no time of its own: the log's key must have been good at every proved time.
+        times = [trial.promised[place]] if place in trial.promised else trial.moments
+        log = log_at(root.logs, entry.log_id, times)
+        if log is None:
+            expected, got = f"a log of {root.name} good at the time", f"log {entry.log_id.hex()[:16]}"
+            trial.refuse(Code.LOG_PROOF_INVALID, expected, got)
+            continue
+        fault = inclusion.fault(entry, read.bundle.version, log)
+        other = difference(body, read.bundle.content, trial.signer.verifier, trial.digests)
+        if fault:
+            trial.refuse(Code.LOG_PROOF_INVALID, got=fault)
+        if other:
+            trial.refuse(Code.LOG_ENTRY_MISMATCH, "an entry of this content", other)
+        if not fault and not other:
+            trial.logged.add(log.id)
+
+
+# --- 8. Enough ----------------------------------------------------------------------------------------------------
+
+
+def _enough(trial: _Trial) -> None:
+    """Compare with the thresholds; what an invalid proof already explains is not said twice."""
+    root, wanted = trial.root, trial.root.thresholds
+    if len(trial.logged) < wanted.log and not trial.refused(Code.LOG_PROOF_INVALID, Code.LOG_ENTRY_MISMATCH):
+        trial.refuse(Code.LOG_ENTRY_MISSING, f"{wanted.log} in logs of {root.name}", str(len(trial.logged)))
+    if trial.refused(Code.TIMESTAMP_INVALID):
+        return
+    if len(trial.stamped) < wanted.timestamp:
+        got = str(len(trial.stamped))
+        trial.refuse(Code.TIMESTAMP_MISSING, f"{wanted.timestamp} by authorities of {root.name}", got)
+    elif root.needs_time and not trial.times and not trial.refused(Code.LOG_PROOF_INVALID, Code.LOG_ENTRY_MISSING):
+        trial.refuse(Code.TIMESTAMP_MISSING, "a timestamp, or a log's promise with a time", "none")
+
+
+# --- 9. Content ---------------------------------------------------------------------------------------------------
+
+
+def _content(trial: _Trial) -> None:
+    content, key = trial.read.bundle.content, trial.signer.key
+    if isinstance(content, MessageSignature):
+        _message(trial, content, key)
+        return
+    assert trial.read.statement is not None
+    pae = content.pae
+    if all(key.signed(signature, pae) for signature in content.signatures):
+        trial.covers = trial.read.statement.subjects
+    else:
+        trial.refuse(Code.SIGNATURE_INVALID, "a signature over this statement", "another signature")
+
+
+def _message(trial: _Trial, content: MessageSignature, key: PublicKey) -> None:
+    """Find the file that a plain signature is over, among those that the signer's hint does not rule out."""
+    hint = _HINTS.get(content.algorithm or "", "sha256")
+    files = [_strong(file) for file in trial.files]
+    hinted = [file for file in files if content.digest is None or file.get(hint) == content.digest]
+    signed = next((file for file in hinted if key.signed_digest(content.signature, file) is not None), None)
+    if signed is not None:
+        trial.digests = signed
+        trial.covers = (Subject(None, tuple(Digest(name, value.hex()) for name, value in sorted(signed.items()))),)
+    elif hinted:
+        trial.digests = hinted[0]
+        trial.refuse(Code.SIGNATURE_INVALID, "a signature over the file", "another signature")
+    else:
+        trial.digests = {hint: content.digest or b""}
+        ours = ", ".join(f"{hint}:{file.get(hint, b'').hex()}" for file in files)
+        trial.refuse(Code.DIGEST_MISMATCH, ours, f"{hint}:{(content.digest or b'').hex()}")
+
+
 def _strong(file: tuple[Digest, ...]) -> dict[str, bytes]:
     return {digest.algorithm: bytes.fromhex(digest.value) for digest in file if digest.algorithm in STRONG}
+
+
+# --- 10. Opinion --------------------------------------------------------------------------------------------------
+
+
+def _opinion(trial: _Trial) -> None:
+    """Ask the other engine about what this one would accept."""
+    root, read = trial.root, trial.read
+    if not peer.knows(root, read.leaf, read.bundle):
+        return
+    if objection := peer.objection(root, read.bundle, trial.digests):
+        trial.refuse(Code.SECOND_OPINION_DIFFERS, "acceptance by both engines", objection)
+
+
+# --- Findings -----------------------------------------------------------------------------------------------------
+
+
+def _finding(evidence: Evidence, trial: _Trial) -> Finding:
+    root, read = trial.root, trial.read
+    if trial.reasons or not trial.covers:
+        reasons = tuple(dict.fromkeys(trial.reasons)) or (Reason(Code.SIGNATURE_INVALID, trial.about),)
+        return Finding(evidence.ref, root.name, reasons=reasons)
+    time, source = max(trial.times, default=(None, "none"))
+    attestation = Attestation(
+        root=root.name,
+        root_digest=root.digest,
+        signer=None if read.leaf is None else read.leaf.identity,
+        key=None if trial.signer.named is None else trial.signer.named.name,
+        time=time,
+        time_source=source,
+        predicate_type=None if read.statement is None else read.statement.predicate_type,
+        covers=trial.covers,
+        provenance=read.provenance,
+    )
+    return Finding(evidence.ref, root.name, attestation)
+
+
+def _unclaimed(about: str, root: TrustRoot, read: _Read) -> Reason:
+    if read.leaf is not None:
+        issuer = read.leaf.certificate.issuer.rfc4514_string()
+        return Reason(Code.CERTIFICATE_UNTRUSTED, about, f"an authority of {root.name}", issuer)
+    hint = read.bundle.key_hint or "without a hint"
+    return Reason(Code.CERTIFICATE_UNTRUSTED, about, f"a key of {root.name}", f"key {hint}")
+
+
+def _unreadable(about: str, error: Exception) -> Reason:
+    match error:
+        case _UnsupportedKind():
+            return Reason(Code.EVIDENCE_UNSUPPORTED, about, got=str(error))
+        case TooLarge():
+            return Reason(Code.EVIDENCE_LIMIT, about, error.limit, error.about)
+        case Malformed():
+            return Reason(Code.EVIDENCE_MALFORMED, about, got=str(error))
+        case _:
+            return Reason(Code.EVIDENCE_MALFORMED, about, got=type(error).__name__)

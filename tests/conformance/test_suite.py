@@ -46,7 +46,7 @@ REFUSED: dict[str, frozenset[Code] | None] = {
     "dsse-mismatch-envelope_fail": ENTRY,
     "dsse-mismatch-sig_fail": ENTRY,
     "inclusion-proof-corrupted-hash_fail": PROOF,
-    "incorrect-public-key_fail": PROOF,
+    "incorrect-public-key_fail": PROOF | ENTRY,
     "integrated-time-in-future_fail": EXPIRED,
     "intoto-expired-certificate_fail": EXPIRED,
     "intoto-log-entry-mismatch_fail": MALFORMED,  # its entry's signature is not encoded twice
