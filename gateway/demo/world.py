@@ -35,6 +35,7 @@ registries:
     mount: {mount}
     upstream: {upstream}
     upstream_credential: file:upstream-credential
+    remove: pypiserver
     reads: open
     read_auth: {read_auth}
 trust_roots: trust_roots
