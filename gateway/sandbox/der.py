@@ -1,4 +1,4 @@
-"""A small writer of DER (X.690), for what `cryptography` does not build: time stamps and extension values."""
+"""A small writer of DER (X.690), for what `cryptography` does not build, and a reader of one element."""
 
 from __future__ import annotations
 
@@ -63,6 +63,19 @@ def generalized_time(at: datetime) -> bytes:
 def utc_time(at: datetime) -> bytes:
     """Return a UTCTime, which CMS asks for until 2049 (RFC 5652, 11.3)."""
     return tlv(0x17, at.astimezone(UTC).strftime("%y%m%d%H%M%SZ").encode())
+
+
+def read(data: bytes) -> tuple[int, bytes, bytes]:
+    """Split off the first element: its one-byte tag, its content, what follows; raises ValueError."""
+    if len(data) < 2:
+        raise ValueError("DER ends early")
+    size, start = data[1], 2
+    if size & 0x80:
+        start += size & 0x7F
+        size = int.from_bytes(data[2:start], "big")
+    if start + size > len(data):
+        raise ValueError("DER ends early")
+    return data[0], data[start : start + size], data[start + size :]
 
 
 def _base128(arc: int) -> bytes:

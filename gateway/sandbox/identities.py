@@ -125,6 +125,15 @@ def is_gitlab(identity: Identity) -> bool:
     return identity.build_signer is not None and "//" in identity.build_signer
 
 
+def signer_digest(identity: Identity) -> str | None:
+    """Return the commit of the build signer: its own for a reusable workflow, the run's for the workflow itself."""
+    signer = identity.build_signer or ""
+    if signer.startswith(f"{identity.repository}/") and signer.endswith(f"@{identity.ref}"):
+        return identity.commit
+    ref = signer.rpartition("@")[2]
+    return ref if len(ref) == 40 and set(ref) <= set("0123456789abcdef") else _commit(signer, ref)
+
+
 def extensions(identity: Identity, changes: Mapping[int, str | None] | None = None) -> list[tuple[str, bytes]]:
     """Return the Fulcio extensions as (OID, value), in order.
 
@@ -147,7 +156,7 @@ def _build_texts(identity: Identity) -> dict[int, str | None]:
     separator = "//" if is_gitlab(identity) else "/"
     texts = {
         9: f"{server}/{identity.build_signer}",
-        10: _signer_digest(identity),
+        10: signer_digest(identity),
         11: identity.runner,
         12: f"{server}/{repository}",
         13: identity.commit,
@@ -172,15 +181,6 @@ def _build_texts(identity: Identity) -> dict[int, str | None]:
         6: identity.ref,
     }
     return deprecated | texts
-
-
-def _signer_digest(identity: Identity) -> str | None:
-    """Return the commit of the build signer: its own for a reusable workflow, the run's for the workflow itself."""
-    signer = identity.build_signer or ""
-    if signer.startswith(f"{identity.repository}/") and signer.endswith(f"@{identity.ref}"):
-        return identity.commit
-    ref = signer.rpartition("@")[2]
-    return ref if len(ref) == 40 and set(ref) <= set("0123456789abcdef") else _commit(signer, ref)
 
 
 def _number(name: str) -> str:

@@ -40,6 +40,11 @@ class LogEntry:
     promise: bytes | None = None
     proof: bool = True
 
+    @property
+    def leaf(self) -> bytes:
+        """The entry's hash in the tree."""
+        return hashlib.sha256(b"\x00" + self.body).digest()
+
     def to_json(self) -> dict[str, object]:
         """Return the entry as a bundle's `tlogEntries` holds it; a zero is written out, as sigstore-python demands."""
         entry: dict[str, object] = {

@@ -59,7 +59,9 @@ def trust_root_yaml(made: datetime, *, sct: int, log: int, timestamp: int) -> st
     )
 
 
-def client_trust_config(generations: Iterable[Generation], base_url: str, made: datetime) -> dict[str, object]:
+def client_trust_config(
+    generations: Iterable[Generation], base_url: str, made: datetime, *, second_log: bool
+) -> dict[str, object]:
     """Return what `sigstore --trust-config` reads, for a sandbox served under this address."""
     window = {"start": _text(made)}
 
@@ -73,7 +75,7 @@ def client_trust_config(generations: Iterable[Generation], base_url: str, made: 
             "mediaType": SIGNING_TYPE,
             "caUrls": [service("", 1)],
             "oidcUrls": [service("/oauth", 1)],
-            "rekorTlogUrls": [service("", 1)],
+            "rekorTlogUrls": [service("", 2 if second_log else 1)],
             "rekorTlogConfig": {"selector": "ANY"},
             "tsaUrls": [service("/api/v1/timestamp", 1)],
             "tsaConfig": {"selector": "ANY"},

@@ -64,9 +64,10 @@ class Sandbox:
         """Return the gateway's `trust_root.yaml`; the default thresholds are the public instance's."""
         return roots.trust_root_yaml(self._newest.starts + _YEAR, sct=sct, log=log, timestamp=timestamp)
 
-    def client_trust_config(self, base_url: str) -> bytes:
+    def client_trust_config(self, base_url: str, *, second_log: bool = False) -> bytes:
         """Return what real signers need to sign against this sandbox, served under `base_url` (no slash at its end)."""
-        return roots.to_bytes(roots.client_trust_config(self.generations, base_url, self._newest.starts))
+        made = self._newest.starts
+        return roots.to_bytes(roots.client_trust_config(self.generations, base_url, made, second_log=second_log))
 
     def sign_statement(
         self,

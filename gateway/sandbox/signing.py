@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, utils
 from gateway.model.identity import Identity
 from gateway.sandbox import authority, keys
 from gateway.sandbox.authority import Profile
+from gateway.sandbox.bodies import digest_body, envelope_body, pae
 from gateway.sandbox.generation import Generation
 from gateway.sandbox.log import Log, LogEntry
 from gateway.sandbox.spoil import LOGGED, STAMPED, V2, Shape, Spoil
@@ -27,7 +28,6 @@ from gateway.sandbox.spoil import LOGGED, STAMPED, V2, Shape, Spoil
 BUNDLE_TYPE: Final = "application/vnd.dev.sigstore.bundle.v0.3+json"
 IN_TOTO: Final = "application/vnd.in-toto+json"
 _OTHER_PAYLOAD_TYPE: Final = "application/vnd.acme.example+json"
-_KEY_DETAILS: Final = "PKIX_ECDSA_P256_SHA_256"
 _LATE: Final = timedelta(hours=1)
 _PREHASHED: Final = ec.ECDSA(utils.Prehashed(hashes.SHA256()))
 
@@ -64,7 +64,7 @@ class Signing:
         if self.spoil is Spoil.ENTRY_OF_ANOTHER:
             logged = payload + b"\n"
             logged_signature = keys.sign(key, pae(payload_type, logged))
-        body = _envelope_body(self.shape, certificate, payload_type, logged, logged_signature)
+        body = envelope_body(self.shape, certificate, payload_type, logged, logged_signature)
         if self.spoil is Spoil.PAYLOAD_ALTERED:  # (5) what the bundle holds
             payload += b" "
         if self.spoil is Spoil.PAYLOAD_TYPE_ALTERED:
@@ -86,7 +86,7 @@ class Signing:
         if self.spoil is Spoil.ENTRY_OF_ANOTHER:
             logged = hashlib.sha256(digest).digest()
             logged_signature = key.sign(logged, _PREHASHED)
-        body = _digest_body(self.shape, certificate, logged, logged_signature)
+        body = digest_body(self.shape, certificate, logged, logged_signature)
         shown = b"" if self.spoil is Spoil.SIGNATURE_MISSING else signature
         hint = hashlib.sha256(digest).digest() if self.spoil is Spoil.DIGEST_OTHER else digest
         message = {
@@ -190,72 +190,5 @@ class Signing:
                 return entry
 
 
-def pae(payload_type: str, payload: bytes) -> bytes:
-    """Return what a DSSE signature is over (the pre-authentication encoding of its specification)."""
-    kind = payload_type.encode()
-    return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
-
-
 def _flipped(value: bytes) -> bytes:
     return bytes([value[0] ^ 1]) + value[1:]
-
-
-def _sha256(data: bytes) -> dict[str, str]:
-    return {"algorithm": "sha256", "value": hashlib.sha256(data).hexdigest()}
-
-
-def _verifier(certificate: x509.Certificate) -> dict[str, object]:
-    return {"keyDetails": _KEY_DETAILS, "x509Certificate": {"rawBytes": keys.b64(authority.to_der(certificate))}}
-
-
-def _envelope_body(
-    shape: Shape, certificate: x509.Certificate, payload_type: str, payload: bytes, signature: bytes
-) -> dict[str, object]:
-    pem, sig = keys.b64(authority.to_pem(certificate)), keys.b64(signature)
-    envelope = {"payload": keys.b64(payload), "payloadType": payload_type, "signatures": [{"keyid": "", "sig": sig}]}
-    envelope_hash = _sha256(json.dumps(envelope, separators=(",", ":")).encode())
-    match shape:
-        case Shape.LOG_V1 | Shape.LOG_V1_TIMESTAMP:
-            return _body(
-                "dsse",
-                "0.0.1",
-                {
-                    "envelopeHash": envelope_hash,
-                    "payloadHash": _sha256(payload),
-                    "signatures": [{"signature": sig, "verifier": pem}],
-                },
-            )
-        case Shape.LOG_V1_INTOTO:  # Rekor keeps what clients sent: base64 of the base64
-            signed = {"payloadType": payload_type, "signatures": [{"publicKey": pem, "sig": keys.b64(sig.encode())}]}
-            content = {"envelope": signed, "hash": envelope_hash, "payloadHash": _sha256(payload)}
-            return _body("intoto", "0.0.2", {"content": content})
-        case Shape.LOG_V2_DSSE:
-            digest = {"algorithm": "SHA2_256", "digest": keys.b64(hashlib.sha256(payload).digest())}
-            signatures = [{"content": sig, "verifier": _verifier(certificate)}]
-            return _body("dsse", "0.0.2", {"dsseV002": {"payloadHash": digest, "signatures": signatures}})
-        case Shape.LOG_V2 | Shape.TIMESTAMP:
-            return _digest_body(
-                Shape.LOG_V2, certificate, hashlib.sha256(pae(payload_type, payload)).digest(), signature
-            )
-
-
-def _digest_body(shape: Shape, certificate: x509.Certificate, digest: bytes, signature: bytes) -> dict[str, object]:
-    if shape in V2:
-        record = {
-            "data": {"algorithm": "SHA2_256", "digest": keys.b64(digest)},
-            "signature": {"content": keys.b64(signature), "verifier": _verifier(certificate)},
-        }
-        return _body("hashedrekord", "0.0.2", {"hashedRekordV002": record})
-    pem = keys.b64(authority.to_pem(certificate))
-    return _body(
-        "hashedrekord",
-        "0.0.1",
-        {
-            "data": {"hash": {"algorithm": "sha256", "value": digest.hex()}},
-            "signature": {"content": keys.b64(signature), "publicKey": {"content": pem}},
-        },
-    )
-
-
-def _body(kind: str, version: str, spec: Mapping[str, object]) -> dict[str, object]:
-    return {"apiVersion": version, "kind": kind, "spec": dict(spec)}
