@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -13,6 +12,7 @@ from gateway.demo import clients, run, show
 from gateway.demo.processes import ProgramError
 from gateway.demo.run import Install, Publish, Stage
 from gateway.demo.scenarios import SCENARIOS, Scenario
+from gateway.service.compose import now
 
 
 @click.command()
@@ -24,7 +24,7 @@ def demo(*, keep: bool, as_json: bool, svg: Path | None) -> None:
     # Asked to end, end as after Ctrl-C: nothing that was started stays behind.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
-        with run.stage(datetime.now(UTC)) as stage:  # noqa: TID251 - a command is where the time comes from
+        with run.stage(now()) as stage:
             publishes, installs = _play(stage, quiet=as_json)
             if as_json:
                 click.echo(show.as_json(publishes, installs))

@@ -78,8 +78,8 @@ def test_nothing_else_is_installed_beside_the_package(unpacked: Path) -> None:
 
 
 def test_the_command_starts_from_the_wheel_alone(unpacked: Path) -> None:
-    script = "import gateway, sys; from gateway.cli import main; print(gateway.__file__); sys.exit(main(['--help']))"
-    done = run_from(unpacked, "-c", script)
+    script = "import gateway; from gateway.cli import main; print(gateway.__file__, flush=True); main()"
+    done = run_from(unpacked, "-c", script, "--help")
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(str(unpacked))
     assert "serve" in done.stdout
