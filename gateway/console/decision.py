@@ -1,7 +1,7 @@
 """The page of one decision: the values it shows, chosen once, rendered as HTML and as JSON.
 
-Whoever holds the link may read the page, and links end up in public build logs: so no address, no grant, no token, no
-policy text is among the values (CONTRACTS A.6).
+Whoever holds the link may read the page, and links end up in public build logs: so no address, no token and no policy
+text is among the values (CONTRACTS A.6). A check of the credential names the grant's id and scope, which open nothing.
 """
 
 from __future__ import annotations
@@ -79,7 +79,10 @@ class ShownEvidence:
 
 @dataclass(frozen=True, slots=True)
 class ShownDecision:
-    """Everything the page of one decision says; `settlement` is empty until the publish came to an end."""
+    """Everything the page of one decision says.
+
+    `settlement` is empty until the publish came to an end, `problem` says what a person must know about it.
+    """
 
     id: str
     outcome: str
@@ -94,6 +97,7 @@ class ShownDecision:
     policy: str
     trust_roots: Mapping[str, str]
     settlement: str
+    problem: str
     reasons: tuple[ShownReason, ...]
     checks: tuple[ShownCheck, ...]
     files: tuple[ShownFile, ...]
@@ -168,6 +172,7 @@ def _shown(record: Record, intent: Intent | None) -> ShownDecision:
         policy=decision.policy,
         trust_roots=dict(record.roots),
         settlement=intent.settlement.value if intent and intent.settlement else "",
+        problem=intent.problem if intent else "",
         reasons=tuple(_reason(reason) for reason in decision.reasons),
         checks=tuple(_check(check) for check in decision.checks),
         files=tuple(_file(file) for file in upload.files) if upload else (),

@@ -195,8 +195,13 @@ def test_what_observe_let_through_says_that_it_would_have_been_refused() -> None
 
 
 def test_a_damaged_publish_says_that_the_file_is_withheld() -> None:
-    intent = Intent("i", "python", "acme-lib", "1.0.0", (), AT, settlement=Settlement.DAMAGED)
-    assert "withheld from every reader" in read(decision_html(record(Outcome.ACCEPT), intent)).text
+    intent = Intent(
+        "i", "python", "acme-lib", "1.0.0", (), AT, settlement=Settlement.DAMAGED, problem="Delete this one file."
+    )
+    text = read(decision_html(record(Outcome.ACCEPT), intent)).text
+    assert "withheld from every reader" in text
+    assert "Delete this one file." in text
+    assert decision_json(record(Outcome.ACCEPT), intent)["problem"] == "Delete this one file."
 
 
 def test_a_refusal_before_there_was_an_upload_has_a_page_too() -> None:
