@@ -59,6 +59,10 @@ clean: ## remove what make made, but not what `make tools` installed
 demo: $(INSTALLED) ## publish good and bad packages with real clients through the gateway (ARGS=--keep leaves it running)
 	@$(BIN)/provgate demo $(ARGS)
 
+.PHONY: picture
+picture: $(INSTALLED) ## docs/demo.svg, drawn from the demo's real output
+	@$(BIN)/provgate demo --svg docs/demo.svg
+
 # --- Tests ----------------------------------------------------------------------------------------------------------
 
 .PHONY: test
@@ -66,7 +70,7 @@ test: $(INSTALLED) ## everything that can be checked here; what needs a tool tha
 	@$(BIN)/pytest $(ARGS)
 
 .PHONY: check
-check: lint types layers quick ## the fast gate before a commit
+check: lint types layers quick ## the fast gate before a commit: style, types, layers, docs in step, quick tests
 
 .PHONY: lint
 lint: $(INSTALLED) ## ruff, and its formatter
@@ -93,5 +97,9 @@ quick: $(INSTALLED) ## the tests that need no other program and take under a min
 # --- Other programs -------------------------------------------------------------------------------------------------
 
 .PHONY: tools
-tools: ## install the other real clients and servers that tests and bench use (root; Debian, npm)
+tools: ## install the other real clients and servers that tests and bench use (root; Debian, npm, Go)
 	@tools/install
+
+.PHONY: bench
+bench: $(INSTALLED) ## time and memory beside nginx and the bare registry, in one run (minutes, and 30 GiB of disk)
+	@$(BIN)/python -m bench.run $(ARGS)

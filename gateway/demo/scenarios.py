@@ -155,13 +155,13 @@ SCENARIOS: Final = (
         "repository",
         "signed by another repository",
         _signed_by("acme-fork", github_identity("mallory/libs")),
-        frozenset({Code.REPOSITORY_MISMATCH}),
+        frozenset({Code.REPOSITORY_MISMATCH, Code.BUILDER_MISMATCH}),
     ),
     Scenario(
         "workflow",
         "signed by another workflow",
         _signed_by("acme-workflow", github_identity(workflow=".github/workflows/ci.yml")),
-        frozenset({Code.WORKFLOW_MISMATCH}),
+        frozenset({Code.WORKFLOW_MISMATCH, Code.BUILDER_MISMATCH}),
     ),
     Scenario(
         "runner",
@@ -182,7 +182,7 @@ SCENARIOS: Final = (
         frozenset({Code.TAG_VERSION_MISMATCH}),
     ),
     Scenario("altered", "altered after it was signed", _altered, frozenset({Code.DIGEST_MISMATCH})),
-    Scenario("borrowed", "attestation of another file", _other_file, frozenset({Code.EVIDENCE_NAME_MISMATCH})),
+    Scenario("borrowed", "attestation of another file", _other_file, frozenset({Code.DIGEST_MISMATCH})),
     Scenario("metadata", "another name in the metadata", _other_metadata, frozenset({Code.PACKAGE_METADATA_MISMATCH})),
     Scenario("person", "signed by a person, not by CI", _person, frozenset({Code.SIGNER_NOT_CI})),
     Scenario(
