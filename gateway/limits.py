@@ -20,6 +20,7 @@ KEEPALIVE_SECONDS: Final = 75.0  # nginx's default; also bounds a slow second re
 DRAIN_AFTER_REFUSAL: Final = 64 * MIB  # an early close gave npm a reset instead of the reason (FACTS-PYPI-NPM 3)
 DRAIN_SECONDS: Final = 20.0
 BODY_IDLE_SECONDS: Final = 60.0  # between two reads of one request's body
+READ_BUFFER: Final = 256 * KIB  # per connection, before the kernel holds the sender back
 CHUNK: Final = 1 * MIB  # one hop to a thread per MiB costs 1 % (FACTS-LIBRARIES: spool)
 
 # --- An upload ----------------------------------------------------------------------------------------------------
@@ -37,6 +38,9 @@ ARCHIVE_ENTRIES: Final = 250_000  # count; the largest wheels seen on PyPI have 
 ARCHIVE_EXPANDED: Final = 64 * GIB
 ARCHIVE_RATIO: Final = 1032  # deflate's own maximum is 1032:1; more is a lie in the header
 SDIST_RATIO: Final = 200  # expanded / compressed, past the first 64 MiB
+ARCHIVE_DIRECTORY: Final = 64 * MIB  # a ZIP's central directory; 250,000 entries of 100-byte names are some 40 MiB
+ARCHIVE_RECORD: Final = 64 * MIB  # a wheel's RECORD; a line is a name, a digest and a size
+ARCHIVE_EXTENSION: Final = 64 * KIB  # one pax or GNU extended header; one with attributes has some KiB
 ARCHIVE_METADATA: Final = 4 * MIB  # METADATA or PKG-INFO
 ARCHIVE_NAME: Final = 4096  # one entry's name; PATH_MAX
 
