@@ -1,6 +1,7 @@
 """Policy: rules as values, the checks, and `decide`, the one pure function that judges an upload."""
 
 from gateway.policy.decide import decide, refuse
+from gateway.policy.loading import load_policy
 from gateway.policy.rules import (
     AttestationRule,
     CredentialRule,
@@ -11,6 +12,7 @@ from gateway.policy.rules import (
     Rule,
     Signer,
 )
+from gateway.policy.schema import policy_schema
 
 __all__ = [
     "AttestationRule",
@@ -22,5 +24,7 @@ __all__ = [
     "Rule",
     "Signer",
     "decide",
+    "load_policy",
+    "policy_schema",
     "refuse",
 ]

@@ -128,10 +128,14 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """All rules in their order; the first that applies decides. `revision` is the sha256 of the files."""
+    """All rules in their order; the first that applies decides.
+
+    `revision` is the sha256 of the files, `warnings` one line for each `unsafe_` key in them.
+    """
 
     rules: tuple[Rule, ...] = ()
     revision: str = ""
+    warnings: tuple[str, ...] = ()
 
     def rule_for(self, registry: str, purl: str) -> Rule | None:
         """The first rule that applies, or None."""

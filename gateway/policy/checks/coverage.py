@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gateway.errors import Malformed
-from gateway.model import names
 from gateway.model.decision import Check
 from gateway.model.digest import ALGORITHMS, STRONG, Digest
 from gateway.model.evidence import Subject
+from gateway.model.names import canonical_file
 from gateway.model.upload import File, Upload
 from gateway.policy.checks.results import either, failed, passed, skipped
 from gateway.reasons import Code, Reason
@@ -63,7 +63,7 @@ def _names(name: str | None, file: File, upload: Upload) -> bool:
     if name in file.names or name in {_purl(upload), f"{upload.purl}@{upload.canonical_version}"}:
         return True
     try:
-        return names.canonical_file(upload.registry.ecosystem, name) in file.names
+        return canonical_file(upload.registry.ecosystem, name) in file.names
     except Malformed:
         return False
 

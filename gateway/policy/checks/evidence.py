@@ -72,7 +72,7 @@ _UNVERIFIED: Final = 100  # a piece that verified comes nearer than any that did
 
 
 def best_failure(found: Sequence[Finding]) -> Finding:
-    """Of one piece's failures under several roots, the one that says most; a root that does not know the signer says least."""
+    """Of one piece's failures under several roots, the one that says most; being unknown to a root says least."""
     return min(found, key=lambda one: all(reason.code is Code.CERTIFICATE_UNTRUSTED for reason in one.reasons))
 
 

@@ -1,0 +1,123 @@
+"""What a policy file may say: the shape of its YAML, and the JSON Schema for editors.
+
+Shapes only. What the values must be, and what they may not say together, is checked in `gateway.policy.loading`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from gateway.model.case import GrantKind
+from gateway.policy.rules import Mode
+
+# One text, or a list of alternatives (CONTRACTS C.1).
+Texts: TypeAlias = str | Annotated[tuple[str, ...], Field(json_schema_extra={"minItems": 1})]
+
+
+class _Text(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
+
+
+class SignerText(_Text):
+    """Who may sign: `repository` with `workflow`, or `subject`, each under an `issuer`; or `key`; or `any_of` these."""
+
+    any_of: tuple[SignerText, ...] = ()
+    """Alternatives; nothing else stands beside it."""
+    issuer: Texts = ()
+    """The OIDC issuer behind the certificate."""
+    subject: Texts = ()
+    """The exact subject of the certificate: an e-mail address, a SPIFFE ID, a service account."""
+    key: Texts = ()
+    """The name of a key in one of the trust roots."""
+    repository: Texts = ()
+    """The repository that is built, as `owner/name`."""
+    repository_id: Texts = ()
+    """Its number, which survives a rename and refuses a name that somebody else took over. In quotes."""
+    owner_id: Texts = ()
+    """The number of its owner. In quotes."""
+    workflow: Texts = ()
+    """The path of the workflow file in the repository."""
+    build_signer: Texts = ()
+    """The reusable workflow that builds and signs, as `owner/repo/path@refs/tags/...`; absent: the workflow itself."""
+    ref: Texts = ()
+    """Patterns of full refs; `{version}` stands for the package's exact version."""
+    runner: Texts = ()
+    """The kind of runner, like `github-hosted`."""
+    trigger: Texts = ()
+    """The event that started the run; absent: any but `pull_request_target` and `workflow_run`."""
+    environment: Texts = ()
+    """The deployment environment of the job."""
+    visibility: Texts = ()
+    """The visibility of the repository."""
+    unsafe_unbound_name: bool = False
+    """Allow evidence that names nothing. It then says for which bytes it is, but not for which package."""
+    unsafe_mutable_signer: bool = False
+    """Allow a build signer on a branch. Whoever may push to the branch may then sign."""
+
+
+class AttestationText(_Text):
+    """One piece of evidence that must be there."""
+
+    predicate: Texts = ()
+    """The predicate type."""
+    signature: bool = False
+    """`true` in place of a predicate: a plain signature."""
+    trust_roots: Texts
+    """The names of the trust roots that count."""
+    signer: SignerText | tuple[SignerText, ...]
+    """Who may have signed; a list holds alternatives."""
+    min_build_level: Literal[1, 2, 3] | None = None
+    """The SLSA build level. Signed inside the build job is at most 2; 3 needs a `build_signer` from elsewhere."""
+
+
+class CredentialText(_Text):
+    """What the publish credential must be."""
+
+    kind: GrantKind | tuple[GrantKind, ...] = ()
+    """`token` or `oidc`; absent: either."""
+    same_run: bool = False
+    """The credential is of the very run that signed."""
+
+
+class ReleaseText(_Text):
+    """What holds for all files of one version."""
+
+    same_run: bool = False
+    """All of them come from one run."""
+    closed_after: Annotated[str, Field(json_schema_extra={"pattern": "^[1-9][0-9]*[smhd]$"})] = ""
+    """No file may be added this long after the first, like `14d`."""
+
+
+class RuleText(_Text):
+    """What the packages of these patterns must show."""
+
+    name: str
+    """Unique; decisions and `explain` name it."""
+    packages: Texts
+    """Patterns of purls without version: `*` stays inside a segment, `**` crosses."""
+    registries: Texts = ()
+    """The registries it holds for; absent: all."""
+    owner: str = ""
+    """Who answers for it."""
+    mode: Mode = Mode.ENFORCE
+    """`observe`: only say what would have been refused for evidence, identity or rule."""
+    attestations: Annotated[tuple[AttestationText, ...], Field(json_schema_extra={"minItems": 1})]
+    """All of them must be there."""
+    credential: CredentialText | None = None
+    release: ReleaseText | None = None
+    hold: Annotated[str, Field(json_schema_extra={"pattern": "^(never|[1-9][0-9]*[smhd])$"})] = ""
+    """How long an upload may wait for its evidence where the protocol can hold (OCI), like `30m`; or `never`."""
+
+
+class PolicyText(_Text):
+    """One file of rules; the first that matches a package decides."""
+
+    rules: Annotated[tuple[RuleText, ...], Field(json_schema_extra={"minItems": 1})]
+
+
+def policy_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a policy file."""
+    schema = PolicyText.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "provenance-gateway policy"}
