@@ -5,15 +5,14 @@ Fulcio's certificate specification: https://github.com/sigstore/fulcio/blob/main
 
 from __future__ import annotations
 
-import hashlib
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, TypeVar
 
 from cryptography import x509
-from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID
 
 from gateway.errors import Malformed
@@ -25,7 +24,9 @@ from gateway.verification.keys import PublicKey, public_key
 E = TypeVar("E", bound=x509.ExtensionType)
 
 _USERNAME: Final = f"{FULCIO_ARC}.7"
-_LEGACY_ARC: Final = 7  # extensions up to here are raw text, later ones a DER UTF8String
+_FULCIO: Final = {number: x509.ObjectIdentifier(f"{FULCIO_ARC}.{number}") for number in range(1, 24)}
+_FIRST_UTF8: Final = 8  # extensions before it hold raw text, from it on a DER UTF8String
+_SANDBOX: Final = x509.ObjectIdentifier(SANDBOX_OID)
 _UTF8_STRING: Final = 0x0C
 _CRITICAL_LEAF: Final = frozenset({
     ExtensionOID.KEY_USAGE,
@@ -40,12 +41,16 @@ _CRITICAL_CA: Final = frozenset({
 })
 
 
+_Extensions = Mapping[x509.ObjectIdentifier, x509.Extension[x509.ExtensionType]]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Leaf:
     """A signer's certificate as read. `faults` say why it may not sign under any root; empty is good."""
 
     der: bytes
     certificate: x509.Certificate = field(repr=False)
+    authority_id: bytes | None  # of the key that issued it
     key: PublicKey
     identity: Identity
     not_before: datetime
@@ -57,16 +62,39 @@ class Leaf:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Issuer:
-    """A certificate that may issue others, with what a check of a leaf needs of it."""
+    """A certificate that may issue others, with what a check of one needs of it, read once.
+
+    `key_hash` is how a certificate timestamp names it, `deepest` how many intermediates may stand below it (None: any).
+    """
 
     certificate: x509.Certificate = field(repr=False)
-    der: bytes
-    key_hash: bytes  # sha256 of the SubjectPublicKeyInfo: how an SCT names the issuer
+    name: x509.Name
+    key: PublicKey
+    key_id: bytes | None
+    authority_id: bytes | None
+    key_hash: bytes
+    deepest: int | None
+    not_before: datetime
+    not_after: datetime
     sandbox: bool
 
     def valid_at(self, time: datetime) -> bool:
         """Whether the time is in the certificate's validity, both ends included."""
-        return self.certificate.not_valid_before_utc <= time <= self.certificate.not_valid_after_utc
+        return self.not_before <= time <= self.not_after
+
+    def may_stand_above(self, intermediates: int) -> bool:
+        """Whether its path length allows so many intermediates below it."""
+        return self.deepest is None or intermediates <= self.deepest
+
+    def issued(self, child: x509.Certificate, authority_id: bytes | None) -> bool:
+        """Whether the child names this issuer, and this issuer's key signed it; validity is not looked at."""
+        if child.issuer != self.name or (authority_id and self.key_id and authority_id != self.key_id):
+            return False
+        try:
+            _verify_signature(child, self.key)
+        except Exception:  # noqa: BLE001 - a third party's parser of hostile bytes: anything but success is a no
+            return False
+        return True
 
 
 def load(data: bytes, about: str) -> x509.Certificate:
@@ -83,45 +111,59 @@ def read_leaf(data: bytes) -> Leaf:
     """Read a signer's certificate; raises `Malformed` where it is no certificate at all."""
     about = "certificate"
     certificate = load(data, about)
-    try:
-        key = public_key(certificate.public_key(), f"{about} key")
-    except Malformed:
-        raise
-    except Exception as error:
-        raise Malformed(f"{about} key", "not a key of a known kind") from error
-    faults = [*_usage_faults(certificate)]
-    subject = _subject(certificate)
+    extensions = _extensions(certificate)
+    faults = [*_usage_faults(extensions)]
+    subject = _subject(extensions)
     identity = Identity()
     if subject is None:
         faults.append("not exactly one subject alternative name that is a URI, an e-mail address or a user name")
     else:
         try:
-            identity = from_certificate(subject, _fulcio(certificate))
+            identity = from_certificate(subject, _fulcio(extensions))
         except Contradiction as error:
             faults.append(f"old and new extensions differ on the {error}")
         if identity.subject is None:
             faults.append("a subject alternative name that is not plain ASCII")
-    scts = _extension(certificate, x509.PrecertificateSignedCertificateTimestamps)
+    scts = _get(extensions, x509.PrecertificateSignedCertificateTimestamps)
     return Leaf(
         data,
         certificate,
-        key,
+        _authority_id(extensions),
+        key_of(certificate, about),
         identity,
         certificate.not_valid_before_utc,
         certificate.not_valid_after_utc,
         tuple(scts) if scts is not None else (),
-        marked(certificate),
+        _marked(certificate, extensions),
         tuple(faults),
     )
 
 
-def issuer(certificate: x509.Certificate) -> Issuer:
-    """Wrap a certificate of an authority's chain."""
-    spki = certificate.public_key().public_bytes(
-        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+def read_issuer(certificate: x509.Certificate, about: str) -> Issuer:
+    """Take a certificate that may issue others; raises `Malformed` where it may not."""
+    extensions = _extensions(certificate)
+    constraints = _get(extensions, x509.BasicConstraints)
+    if constraints is None or not constraints.ca:
+        raise Malformed(about, "a certificate that is not an authority's")
+    usage = _get(extensions, x509.KeyUsage)
+    if usage is not None and not usage.key_cert_sign:
+        raise Malformed(about, "an authority that may not sign certificates")
+    if fault := _unknown_critical(extensions, _CRITICAL_CA):
+        raise Malformed(about, fault)
+    key = key_of(certificate, about)
+    identifier = _get(extensions, x509.SubjectKeyIdentifier)
+    return Issuer(
+        certificate,
+        certificate.subject,
+        key,
+        None if identifier is None else identifier.digest,
+        _authority_id(extensions),
+        key.fingerprint,
+        constraints.path_length,
+        certificate.not_valid_before_utc,
+        certificate.not_valid_after_utc,
+        _marked(certificate, extensions),
     )
-    whole = certificate.public_bytes(serialization.Encoding.DER)
-    return Issuer(certificate, whole, hashlib.sha256(spki).digest(), marked(certificate))
 
 
 def chain(certificates: Sequence[x509.Certificate], about: str) -> tuple[Issuer, ...]:
@@ -131,77 +173,45 @@ def chain(certificates: Sequence[x509.Certificate], about: str) -> tuple[Issuer,
     """
     if not certificates:
         raise Malformed(about, "the chain is empty")
-    for depth, certificate in enumerate(certificates):
-        if fault := ca_fault(certificate, depth):
-            raise Malformed(about, fault)
-    for child, parent in itertools.pairwise(certificates):
-        if not issued(child, parent):
+    found = tuple(read_issuer(certificate, about) for certificate in certificates)
+    for child, parent in itertools.pairwise(found):
+        if not parent.issued(child.certificate, child.authority_id):
             raise Malformed(about, "a certificate of the chain is not issued by the next one")
-    return tuple(issuer(certificate) for certificate in certificates)
+    if not _depths_hold(found):
+        raise Malformed(about, "a chain longer than an authority allows")
+    return found
 
 
-def path(
-    leaf: x509.Certificate, between: Sequence[x509.Certificate], authority: Sequence[Issuer]
-) -> tuple[Issuer, ...] | None:
+def path(leaf: Leaf, between: Sequence[Issuer], authority: Sequence[Issuer]) -> tuple[Issuer, ...] | None:
     """Return the certificates from the leaf's issuer to the authority's anchor, or None where there is no path.
 
     `between` are intermediates that came with the evidence, in order; they may only lead to the authority.
     """
-    current, own = leaf, list[Issuer]()
-    for depth, candidate in enumerate((*between, None)):
+    current, authority_id = leaf.certificate, leaf.authority_id
+    for used in range(len(between) + 1):
         for index, trusted in enumerate(authority):
-            if issued(current, trusted.certificate):
-                found = (*own, *authority[index:])
-                limit = [ca_fault(step.certificate, place) for place, step in enumerate(found)]
-                return None if any(limit) else found
-        if candidate is None or not issued(current, candidate) or ca_fault(candidate, depth):
+            if trusted.issued(current, authority_id):
+                found = (*between[:used], *authority[index:])
+                return found if _depths_hold(found) else None
+        if used == len(between) or not between[used].issued(current, authority_id):
             return None
-        own.append(issuer(candidate))
-        current = candidate
+        current, authority_id = between[used].certificate, between[used].authority_id
     return None
 
 
-def issued(child: x509.Certificate, parent: x509.Certificate) -> bool:
-    """Whether the parent's name, key identifier and key are those that issued the child."""
-    if child.issuer != parent.subject:
-        return False
-    authority = _extension(child, x509.AuthorityKeyIdentifier)
-    subject = _extension(parent, x509.SubjectKeyIdentifier)
-    if authority and subject and authority.key_identifier not in {None, subject.digest}:
-        return False
+def key_of(certificate: x509.Certificate, about: str) -> PublicKey:
+    """Return the certificate's key; raises `Malformed` for one of an unknown kind."""
     try:
-        child.verify_directly_issued_by(parent)
-    except Exception:  # noqa: BLE001 - a third party's parser of hostile bytes: anything but success is a no
-        return False
-    return True
-
-
-def ca_fault(certificate: x509.Certificate, depth: int) -> str:
-    """Say why a certificate may not issue with `depth` intermediates below it, or return an empty text."""
-    constraints = _extension(certificate, x509.BasicConstraints)
-    if constraints is None or not constraints.ca:
-        return "a certificate that is not an authority's"
-    if constraints.path_length is not None and constraints.path_length < depth:
-        return "a chain longer than an authority allows"
-    usage = _extension(certificate, x509.KeyUsage)
-    if usage is not None and not usage.key_cert_sign:
-        return "an authority that may not sign certificates"
-    return _unknown_critical(certificate, _CRITICAL_CA)
+        key = certificate.public_key()
+    except Exception as error:
+        raise Malformed(f"{about} key", "not a key of a known kind") from error
+    return public_key(key, f"{about} key")
 
 
 def is_authority(certificate: x509.Certificate) -> bool:
     """Whether the certificate says that it is an authority's."""
-    constraints = _extension(certificate, x509.BasicConstraints)
+    constraints = _get(_extensions(certificate), x509.BasicConstraints)
     return constraints is not None and constraints.ca
-
-
-def marked(certificate: x509.Certificate) -> bool:
-    """Whether the certificate carries a mark of the sandbox (CONTRACTS G.1)."""
-    names = [*certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)]
-    names += certificate.issuer.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
-    return any(name.value == SANDBOX_ORGANIZATION for name in names) or any(
-        extension.oid.dotted_string == SANDBOX_OID for extension in certificate.extensions
-    )
 
 
 def self_issued(certificate: x509.Certificate) -> bool:
@@ -209,51 +219,81 @@ def self_issued(certificate: x509.Certificate) -> bool:
     return certificate.subject == certificate.issuer and bool(list(certificate.subject))
 
 
-def _usage_faults(certificate: x509.Certificate) -> Iterable[str]:
-    constraints = _extension(certificate, x509.BasicConstraints)
+def _verify_signature(child: x509.Certificate, key: PublicKey) -> None:
+    """Verify with the algorithm that the certificate names; raises whatever `cryptography` raises."""
+    signature, signed = child.signature, child.tbs_certificate_bytes
+    parameters = child.signature_algorithm_parameters
+    match key.public, parameters:
+        case ec.EllipticCurvePublicKey() as public, ec.ECDSA():
+            public.verify(signature, signed, parameters)
+        case rsa.RSAPublicKey() as public, padding.PKCS1v15() | padding.PSS():
+            algorithm = child.signature_hash_algorithm
+            if algorithm is None or algorithm.name not in {"sha256", "sha384", "sha512"}:
+                raise ValueError("a hash that is not accepted")
+            public.verify(signature, signed, parameters, algorithm)
+        case ed25519.Ed25519PublicKey() as public, None:
+            public.verify(signature, signed)
+        case _:
+            raise ValueError("a signature of another kind than the key")
+
+
+def _depths_hold(found: Sequence[Issuer]) -> bool:
+    return all(step.may_stand_above(depth) for depth, step in enumerate(found))
+
+
+def _marked(certificate: x509.Certificate, extensions: _Extensions) -> bool:
+    """Whether the certificate carries a mark of the sandbox (CONTRACTS G.1)."""
+    names = [
+        *certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME),
+        *certificate.issuer.get_attributes_for_oid(NameOID.ORGANIZATION_NAME),
+    ]
+    return _SANDBOX in extensions or any(name.value == SANDBOX_ORGANIZATION for name in names)
+
+
+def _usage_faults(extensions: _Extensions) -> Iterable[str]:
+    constraints = _get(extensions, x509.BasicConstraints)
     if constraints is not None and constraints.ca:
         yield "an authority's certificate, not a signer's"
-    usage = _extension(certificate, x509.KeyUsage)
+    usage = _get(extensions, x509.KeyUsage)
     if usage is None or not usage.digital_signature:
         yield "not for digital signatures"
     if usage is not None and usage.key_cert_sign:
         yield "may sign certificates"
-    extended = _extension(certificate, x509.ExtendedKeyUsage)
+    extended = _get(extensions, x509.ExtendedKeyUsage)
     if extended is None or ExtendedKeyUsageOID.CODE_SIGNING not in extended:
         yield "not for code signing"
-    if fault := _unknown_critical(certificate, _CRITICAL_LEAF):
+    if fault := _unknown_critical(extensions, _CRITICAL_LEAF):
         yield fault
 
 
-def _unknown_critical(certificate: x509.Certificate, known: frozenset[x509.ObjectIdentifier]) -> str:
-    unknown = any(e.critical and e.oid not in known for e in certificate.extensions)
+def _unknown_critical(extensions: _Extensions, known: frozenset[x509.ObjectIdentifier]) -> str:
+    unknown = any(extension.critical and oid not in known for oid, extension in extensions.items())
     return "a critical extension that is not understood" if unknown else ""
 
 
-def _subject(certificate: x509.Certificate) -> str | None:
-    names = _extension(certificate, x509.SubjectAlternativeName)
-    if names is None or len(list(names)) != 1:
+def _subject(extensions: _Extensions) -> str | None:
+    names = _get(extensions, x509.SubjectAlternativeName)
+    found = [] if names is None else list(names)
+    if len(found) != 1:
         return None
-    (name,) = names
-    match name:
-        case x509.UniformResourceIdentifier() | x509.RFC822Name():
-            return name.value
-        case x509.OtherName() if name.type_id.dotted_string == _USERNAME:
+    match found[0]:
+        case x509.UniformResourceIdentifier(value=value) | x509.RFC822Name(value=value):
+            return value
+        case x509.OtherName() as name if name.type_id.dotted_string == _USERNAME:
             return _utf8(name.value)
         case _:
             return None
 
 
-def _fulcio(certificate: x509.Certificate) -> dict[int, str]:
+def _fulcio(extensions: _Extensions) -> dict[int, str]:
     """Return Fulcio's extensions by last arc; what is not text is left out, so that it never matches."""
     found: dict[int, str] = {}
-    for extension in certificate.extensions:
-        arc, _, last = extension.oid.dotted_string.rpartition(".")
-        if arc != FULCIO_ARC or not isinstance(extension.value, x509.UnrecognizedExtension):
+    for number, oid in _FULCIO.items():
+        extension = extensions.get(oid)
+        if extension is None or not isinstance(extension.value, x509.UnrecognizedExtension):
             continue
-        number = int(last)
         raw = extension.value.value
-        text = _raw_text(raw) if number < _LEGACY_ARC else _utf8(raw)
+        text = _raw_text(raw) if number < _FIRST_UTF8 else _utf8(raw)
         if text is not None:
             found[number] = text
     return found
@@ -273,8 +313,15 @@ def _utf8(raw: bytes) -> str | None:
         return None
 
 
-def _extension(certificate: x509.Certificate, kind: type[E]) -> E | None:
-    try:
-        return certificate.extensions.get_extension_for_class(kind).value
-    except x509.ExtensionNotFound:
-        return None
+def _authority_id(extensions: _Extensions) -> bytes | None:
+    found = _get(extensions, x509.AuthorityKeyIdentifier)
+    return None if found is None else found.key_identifier
+
+
+def _extensions(certificate: x509.Certificate) -> _Extensions:
+    return {extension.oid: extension for extension in certificate.extensions}
+
+
+def _get(extensions: _Extensions, kind: type[E]) -> E | None:
+    found = extensions.get(kind.oid)
+    return found.value if found is not None and isinstance(found.value, kind) else None

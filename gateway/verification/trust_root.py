@@ -81,8 +81,7 @@ class TimestampAuthority:
     def _embedded(self, token: Token) -> list[Signer]:
         about = "timestamp certificate"
         found = [certificate.load(data, about) for data in token.certificates]
-        issuing = self.issuers[0].certificate
-        return [timestamp.signer(one, about) for one in found if certificate.issued(one, issuing)]
+        return [timestamp.signer(one, about) for one in found if self.issuers[0].issued(one, None)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -206,7 +205,7 @@ def _timestamp_authority(item: Object, about: str) -> TimestampAuthority:
     if certificate.is_authority(first):
         return TimestampAuthority(None, certificate.chain([first, *others], about), window)
     issuers = certificate.chain(others, about) if others else ()
-    if issuers and not certificate.issued(first, issuers[0].certificate):
+    if issuers and not issuers[0].issued(first, None):
         raise Malformed(about, "a certificate of the chain is not issued by the next one")
     return TimestampAuthority(timestamp.signer(first, about), issuers, window)
 
@@ -232,8 +231,8 @@ def _chain(item: Object, about: str) -> list[x509.Certificate]:
     loaded = [certificate.load(octets(one, "rawBytes", about), about) for one in found]
     for one in loaded:
         try:
-            keys.public_key(one.public_key(), about)
-        except Exception as error:
+            certificate.key_of(one, about)
+        except Malformed as error:
             raise _UnknownKind(about, "a certificate with a key of an unknown kind") from error
     return loaded
 

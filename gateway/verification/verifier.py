@@ -28,8 +28,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from cryptography import x509
-
 from gateway import limits
 from gateway.errors import Malformed, TooLarge
 from gateway.model.digest import STRONG, Digest
@@ -38,7 +36,7 @@ from gateway.reasons import Code, Reason
 from gateway.verification import inclusion, promise, sct, timestamp
 from gateway.verification import second_opinion as peer
 from gateway.verification.bundle import IN_TOTO, Bundle, Envelope, LogEntry, MessageSignature
-from gateway.verification.certificate import Issuer, Leaf, load, path, read_leaf, self_issued
+from gateway.verification.certificate import Issuer, Leaf, load, path, read_issuer, read_leaf, self_issued
 from gateway.verification.entry import KINDS, EntryBody, difference, read_body
 from gateway.verification.formats import detect, read
 from gateway.verification.keys import PublicKey
@@ -203,15 +201,16 @@ def _claim(root: TrustRoot, read: _Read, files: Sequence[tuple[Digest, ...]]) ->
         return _claim_key(root, read.bundle, files)
     if root.kind == "ca":
         # A private authority's intermediates come with the evidence; an instance of Sigstore names its own.
-        between = [load(der, "certificate chain") for der in read.bundle.certificates[1:]]
+        about = "certificate chain"
+        between = [read_issuer(load(der, about), about) for der in read.bundle.certificates[1:]]
         paths = _paths(root, leaf, between)
     else:
         paths = _PATHS.proved((root.digest, read.leaf_hash), lambda: _paths(root, leaf, []))
     return None if paths is None else _Signer(leaf.key, leaf.der, paths)
 
 
-def _paths(root: TrustRoot, leaf: Leaf, between: Sequence[x509.Certificate]) -> tuple[_Path, ...] | None:
-    found = [(authority, path(leaf.certificate, between, authority.chain)) for authority in root.authorities]
+def _paths(root: TrustRoot, leaf: Leaf, between: Sequence[Issuer]) -> tuple[_Path, ...] | None:
+    found = [(authority, path(leaf, between, authority.chain)) for authority in root.authorities]
     return tuple((authority, steps) for authority, steps in found if steps is not None) or None
 
 
