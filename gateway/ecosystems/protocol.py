@@ -147,7 +147,9 @@ class Reply:
 class Ecosystem(Protocol):
     """One protocol. Adding one is a file with these methods and a line in `ECOSYSTEMS`."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What settings and purls call it."""
 
     def route(self, head: Head) -> Route:
         """Recognise a request by its head alone; what is not recognised is UNKNOWN, never a read."""
@@ -157,6 +159,9 @@ class Ecosystem(Protocol):
 
     def assemble(self, registry: Registry, received: Receiver) -> Assembled | Refused:
         """Read the upload from a finished receiver of this ecosystem."""
+
+    def local(self, registry: Registry, file_name: str, handle: BinaryIO) -> Upload | Refused:
+        """Read the upload that publishing this one file would be (`provgate verify`)."""
 
     def page_of(self, name: str) -> str:
         """The upstream path of the document that lists the files of a package, by its normalised name."""

@@ -11,8 +11,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from dataclasses import replace
 from typing import BinaryIO, Final, cast
-from urllib.parse import unquote
+from urllib.parse import unquote, urlencode
 
 from gateway import limits
 from gateway.ecosystems import pypi_index
@@ -22,12 +23,12 @@ from gateway.ecosystems.pypi_form import FORWARDED, FormReceiver
 from gateway.ecosystems.rendering import lines, phrase, status_of
 from gateway.errors import Malformed, TooLarge
 from gateway.model import names
-from gateway.model.digest import measure
+from gateway.model.digest import Digest, Measure, measure
 from gateway.model.evidence import Evidence, EvidenceRef, Format, Source
 from gateway.model.upload import Claim, File, Registry, RequestRules, Upload
 from gateway.reasons import Code, Reason
 from gateway.strict import json as strict_json
-from gateway.strict.multipart import Encoder
+from gateway.strict.multipart import encode
 
 UPLOAD_PATHS: Final = frozenset({"/", "/legacy/"})
 # The two that PyPI takes (PEP 740 and its amendments).
@@ -42,7 +43,10 @@ _TEXT: Final = (("Content-Type", "text/plain; charset=utf-8"),)
 class PyPI:
     """The protocol; see `gateway.ecosystems.protocol.Ecosystem` for what each method promises."""
 
-    name: Final = "pypi"
+    @property
+    def name(self) -> str:
+        """What settings and purls call it."""
+        return "pypi"
 
     def route(self, head: Head) -> Route:
         """Recognise an upload (POST to the mount or its `legacy/`), the index, a project's page, a file."""
@@ -64,13 +68,24 @@ class PyPI:
 
     def receiver(self, head: Head, spool: BinaryIO, limit: int) -> Receiver:
         """Make the reader of an upload's form."""
-        return FormReceiver(head.header("content-type"), spool, limit)
+        return FormReceiver(head.header("content-type") or "", spool, limit)
 
     def assemble(self, registry: Registry, received: Receiver) -> Assembled | Refused:
         """Read name and version from file name, metadata and form; disagreement is for `decide` to refuse."""
         form = cast("FormReceiver", received)
         try:
             return _assemble(registry, form)
+        except _Refusal as refusal:
+            return Refused((refusal.reason,))
+
+    def local(self, registry: Registry, file_name: str, handle: BinaryIO) -> Upload | Refused:
+        """Read a distribution on disk; there is no form whose words could differ from its own."""
+        measured = Measure()
+        handle.seek(0)
+        while chunk := handle.read(limits.CHUNK):
+            measured.update(chunk)
+        try:
+            return _upload(registry, file_name, handle, measured.size, measured.digests())
         except _Refusal as refusal:
             return Refused((refusal.reason,))
 
@@ -90,11 +105,8 @@ class PyPI:
     def removal(self, held: Held) -> Write | None:
         """pypiserver's `remove_pkg`, which deletes every file of this name and version as spelled in the file name."""
         name, version = names.pypi_spelled(held.name)
-        boundary = hashlib.sha256(held.name.encode()).hexdigest()
-        fields = ((":action", "remove_pkg"), ("name", name), ("version", version))
-        body = Encoder(fields, boundary=boundary).whole()
-        headers = (("Content-Type", f"multipart/form-data; boundary={boundary}"),)
-        return Write("POST", "/", headers, body, b"", len(body))
+        body = urlencode({":action": "remove_pkg", "name": name, "version": version}).encode()
+        return Write("POST", "/", (("Content-Type", "application/x-www-form-urlencoded"),), body, b"", len(body))
 
     def exists(self) -> Reply:
         """PyPI answers an identical file that is there with 200."""
@@ -116,7 +128,9 @@ class PyPI:
         return Reply(status, phrase(reasons, link), body, tuple(headers))
 
 
-class _Refusal(Exception):  # noqa: N818 - carries a verdict over two frames of this file
+class _Refusal(Exception):
+    """Carries a verdict over the frames of this file, no further."""
+
     def __init__(self, reason: Reason) -> None:
         self.reason = reason
 
@@ -144,43 +158,43 @@ def _file(path: str, file_name: str) -> Route:
 
 def _assemble(registry: Registry, form: FormReceiver) -> Assembled:
     one = form.fields.single
-    file_name = form.file_name
     _need(one(":action") == "file_upload", ":action", "file_upload", one(":action"))
     _need(one("protocol_version") in {"1", None}, "protocol_version", "1", one("protocol_version"))
+    filetype = one("filetype") or ""
+    fits = form.file_name.endswith(_FILETYPES.get(filetype, ()))
+    _need(fits, "filetype", f"that of {form.file_name}", filetype or None)
+    stated = {_FORM_DIGESTS[key]: value for key in _FORM_DIGESTS if (value := one(key)) is not None}
+    digests = form.digests()
+    if set(stated) - {digest.algorithm for digest in digests}:
+        digests = measure(form.spool, {*stated, *(digest.algorithm for digest in digests)})
+    upload = _upload(registry, form.file_name, form.spool, form.size, digests)
+    claims = [Claim("form", key, one(key) or "", form.file_name) for key in ("name", "version")]
+    # A form's digest is compared without regard to case: some clients write it in upper case.
+    claims += [Claim("form", f"digest:{name}", value.lower(), form.file_name) for name, value in stated.items()]
+    upload = replace(upload, claims=(*upload.claims, *claims))
+    return Assembled(upload, _attestations(one("attestations")), lambda random: _forward(form, random))
+
+
+def _upload(
+    registry: Registry, file_name: str, handle: BinaryIO, size: int, digests: tuple[Digest, ...]
+) -> Upload:
+    """The upload as the artifact itself tells it: name and version are those of its metadata."""
     try:
         canonical = names.canonical_file("pypi", file_name)
     except Malformed as error:
         reason = Reason(Code.FILE_NAME_INVALID, "file name", "a wheel's or an sdist's", f"{file_name}: {error.problem}")
         raise _Refusal(reason) from error
-    filetype = one("filetype") or ""
-    _need(file_name.endswith(_FILETYPES.get(filetype, ())), "filetype", f"that of {file_name}", filetype or None)
     try:
-        distribution = read_distribution(form.spool, file_name)
+        found = read_distribution(handle, file_name)
+        name, version = names.pypi_name(found.name), names.pypi_version(found.version)
     except TooLarge as error:
-        about = f"{file_name}: {error.about}"
-        raise _Refusal(Reason(Code.ARCHIVE_TOO_LARGE, about, f"at most {error.limit}")) from error
+        reason = Reason(Code.ARCHIVE_TOO_LARGE, f"{file_name}: {error.about}", f"at most {error.limit}")
+        raise _Refusal(reason) from error
     except Malformed as error:
         raise _Refusal(Reason(Code.ARCHIVE_MALFORMED, f"{file_name}: {error.about}", got=error.problem)) from error
-    stated = {_FORM_DIGESTS[key]: value for key in _FORM_DIGESTS if (value := one(key)) is not None}
-    digests = form.digests()
-    if set(stated) - {digest.algorithm for digest in digests}:
-        digests = measure(form.spool, {*stated, *(digest.algorithm for digest in digests)})
-    try:
-        normal, version = names.pypi_name(distribution.name), names.pypi_version(distribution.version)
-    except Malformed as error:
-        about = f"{file_name}: {distribution.metadata_source}"
-        raise _Refusal(Reason(Code.ARCHIVE_MALFORMED, about, got=error.problem)) from error
-    purl = names.purl("pypi", normal)
-    evidence_names = frozenset({canonical, f"{purl}@{distribution.version}"})
-    file = File(file_name, canonical, form.size, digests, evidence_names)
-    claims = [*distribution.claims]
-    claims += [Claim("form", key, one(key) or "", file_name) for key in ("name", "version")]
-    # A form's digest is compared without regard to case: some clients write it in upper case.
-    claims += [Claim("form", f"digest:{algorithm}", value.lower(), file_name) for algorithm, value in stated.items()]
-    upload = Upload(
-        registry, purl, normal, distribution.version, version, (file,), claims=tuple(claims), request_rules=PEP740
-    )
-    return Assembled(upload, _attestations(one("attestations")), lambda random: _forward(form, random))
+    purl = names.purl("pypi", name)
+    file = File(file_name, canonical, size, digests, frozenset({canonical, f"{purl}@{found.version}"}))
+    return Upload(registry, purl, name, found.version, version, (file,), claims=found.claims, request_rules=PEP740)
 
 
 def _need(holds: bool, about: str, expected: str, got: str | None) -> None:  # noqa: FBT001
@@ -212,8 +226,7 @@ def _attestations(text: str | None) -> tuple[Evidence, ...]:
 
 def _forward(form: FormReceiver, random: bytes) -> Write:
     """The upload as the registry gets it: the fields that the protocol knows, then the file, under a new boundary."""
-    boundary = random.hex()
     fields = [(name, value) for name, value in form.fields.pairs if name in FORWARDED]
-    encoder = Encoder(fields, boundary=boundary, file=("content", form.file_name, form.size))
-    headers = (("Content-Type", f"multipart/form-data; boundary={boundary}"),)
-    return Write("POST", "/", headers, encoder.head, encoder.tail, encoder.length)
+    encoded = encode(fields, "content", form.file_name, form.size, randomness=random)
+    headers = (("Content-Type", encoded.content_type),)
+    return Write("POST", "/", headers, encoded.head, encoded.tail, encoded.length)

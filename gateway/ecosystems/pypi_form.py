@@ -8,7 +8,7 @@ from typing import BinaryIO, Final
 from gateway import limits
 from gateway.errors import Malformed, TooLarge
 from gateway.model.digest import Digest, Measure
-from gateway.strict.multipart import PartBegin, PartData, PartEnd, Reader
+from gateway.strict.multipart import End, PartBegin, PartData, PartEnd, Reader
 
 # Fields that a form may carry more than once; every other one twice is refused, since readers differ in which they take.
 _REPEATED: Final = frozenset({
@@ -51,9 +51,9 @@ class Fields:
 
 
 class FormReceiver:
-    """Reads one upload form. The file is written to `spool` and measured on the way, with the digests asked for by then."""
+    """Reads one upload form; the file goes to `spool`, measured with the digests that the form has asked for by then."""
 
-    def __init__(self, content_type: str | None, spool: BinaryIO, limit: int) -> None:
+    def __init__(self, content_type: str, spool: BinaryIO, limit: int) -> None:
         self.fields = Fields()
         self.spool = spool
         self.file_name = ""
@@ -82,6 +82,8 @@ class FormReceiver:
                     self._data(event.data)
                 case PartEnd():
                     self._end()
+                case End():
+                    pass
 
     def finish(self) -> None:
         """The body is complete: raises `Malformed` when the form is not, or has no file."""

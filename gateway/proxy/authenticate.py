@@ -6,10 +6,10 @@ import hmac
 from dataclasses import dataclass
 from datetime import datetime
 
+from gateway.config import ReadAuth
 from gateway.credentials import Presented, check, keyed_hash, parse, recognise
 from gateway.ecosystems.protocol import Head
 from gateway.model.case import Action, Grant
-from gateway.proxy.mounts import ReadAuth
 from gateway.reasons import Code, Reason
 from gateway.store import Store
 

@@ -4,17 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
+from gateway.config import ReadAuth
 from gateway.publish.served import Served
-
-
-class ReadAuth(StrEnum):
-    """Who may read (CONTRACTS A.3)."""
-
-    GRANT = "grant"
-    PASSTHROUGH = "passthrough"
-    NONE = "none"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,192 @@
+"""A whole gateway in this process, in front of the lab's registry, with the sandbox's root and one rule."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import secrets
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp
+
+from gateway.config import ReadAuth, load_trust_roots
+from gateway.credentials import mint, new_id
+from gateway.demo.packages import Distribution, wheel
+from gateway.demo.scenarios import POLICY
+from gateway.ecosystems import ECOSYSTEMS
+from gateway.model.case import Action, Grant, GrantKind
+from gateway.model.identity import Identity
+from gateway.model.upload import Registry
+from gateway.policy import load_policy
+from gateway.proxy.mounts import Mounted
+from gateway.publish.publish import Surroundings
+from gateway.publish.served import Served, Trust
+from gateway.publish.spool import Spool
+from gateway.sandbox import Sandbox, github_identity, slsa_provenance
+from gateway.service.serving import Parts, serve_on
+from gateway.store import Store
+from gateway.upstream import Upstream
+from tests.lab.registry import LabRegistry, lab_registry
+
+KEY: Final = b"k" * 32
+CREDENTIAL: Final = "Basic " + base64.b64encode(b"gateway:upstream-secret").decode()
+GOOD: Final = wheel("acme-good", "1.0.0")
+
+
+@dataclass
+class LabGate:
+    """A running gateway: where it listens, what stands behind it, and how to make tokens and evidence for it."""
+
+    base: str
+    registry: LabRegistry
+    store: Store
+    sandbox: Sandbox
+    at: datetime
+    token: str = ""
+
+    @property
+    def upload_url(self) -> str:
+        return f"{self.base}/pypi/"
+
+    async def grant(self, actions: str = "publish,attach,read", packages: str = "pkg:pypi/**", **changed: Any) -> str:
+        """Make a token in the store."""
+        grant = Grant(
+            id=new_id(secrets.token_bytes),
+            kind=GrantKind.TOKEN,
+            owner="lab",
+            registry="python",
+            packages=(packages,),
+            actions=frozenset(Action(action) for action in actions.split(",")),
+            not_before=self.at - timedelta(hours=1),
+            expires=self.at + timedelta(hours=1),
+        )
+        grant = replace(grant, **changed)
+        minted = mint(grant, KEY, secrets.token_bytes)
+        await self.store.add_grant(grant, minted.keyed_hash)
+        return minted.token
+
+    def attestation(self, of: Distribution = GOOD, by: Identity | None = None) -> bytes:
+        """SLSA provenance of a file as a PEP 740 object."""
+        signer = by or github_identity()
+        return self.sandbox.attest(slsa_provenance([(of.name, {"sha256": of.sha256})], signer), signer, self.at)
+
+    async def upload(
+        self,
+        of: Distribution = GOOD,
+        attestations: bytes | None = b"",
+        *,
+        token: str | None = None,
+        fields: Mapping[str, str | None] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> tuple[int, str, str]:
+        """Publish as twine does; returns status, reason phrase and body. `fields` changes or (None) leaves out some."""
+        given: dict[str, str | None] = {
+            ":action": "file_upload",
+            "protocol_version": "1",
+            "name": of.name.split("-")[0].replace("_", "-"),
+            "version": of.name.split("-")[1].removesuffix(".tar.gz"),
+            "filetype": "bdist_wheel" if of.name.endswith(".whl") else "sdist",
+            "sha256_digest": of.sha256,
+            "attestations": None if attestations is None else f"[{(attestations or self.attestation(of)).decode()}]",
+        }
+        form = aiohttp.FormData(quote_fields=False)
+        for name, value in (given | dict(fields or {})).items():
+            if value is not None:
+                form.add_field(name, value)
+        form.add_field("content", of.content, filename=of.name, content_type="application/octet-stream")
+        auth = aiohttp.BasicAuth("__token__", self.token if token is None else token)
+        async with (
+            aiohttp.ClientSession(auth=auth if token != "" else None) as session,
+            session.post(self.upload_url, data=_bare(form), headers=headers) as response,
+        ):
+            return response.status, response.reason or "", await response.text()
+
+    async def codes(self, **asked: Any) -> set[str]:
+        """The codes of the newest recorded decision."""
+        from gateway.store import Query
+
+        (written,) = await self.store.records(Query(limit=1, **asked))
+        return {reason.code.value for reason in written.record.decision.reasons}
+
+    async def get(self, path: str, *, token: str | None = None, **headers: str) -> tuple[int, str, str]:
+        """Read below the gateway's root."""
+        auth = aiohttp.BasicAuth("__token__", token) if token else None
+        async with (
+            aiohttp.ClientSession(auth=auth) as session,
+            session.get(self.base + path, headers=headers, allow_redirects=False) as response,
+        ):
+            return response.status, response.reason or "", await response.text()
+
+
+def _bare(form: aiohttp.FormData) -> Any:
+    """The form without the part headers that aiohttp adds and no publishing client sends."""
+    writer = form()
+    assert isinstance(writer, aiohttp.MultipartWriter)
+    for part, _, _ in writer:
+        for name in ("Content-Length", "Content-Transfer-Encoding"):
+            part.headers.pop(name, None)
+        if part.headers.get("Content-Type", "").startswith("text/plain"):
+            part.headers.pop("Content-Type", None)
+    return writer
+
+
+@asynccontextmanager
+async def lab_gate(
+    folder: Path,
+    *,
+    policy: str = POLICY,
+    read_auth: ReadAuth = ReadAuth.NONE,
+    verified: bool = False,
+    registry: LabRegistry | None = None,
+    upstream: str | None = None,
+    around: Mapping[str, Any] | None = None,
+    **served: Any,
+) -> AsyncIterator[LabGate]:
+    """Run one; `registry` reuses a running one, `around` replaces parts of the surroundings."""
+    at = datetime.now(UTC)
+    roots = folder / "roots"
+    if not roots.exists():
+        Sandbox.create(at).save(roots / "sandbox")
+    sandbox = Sandbox.load(roots / "sandbox")
+    loaded = load_trust_roots(roots)
+    trust = Trust(load_policy({"lab.yaml": policy}, frozenset(loaded)), tuple(loaded.values()), allow_sandbox=True)
+    numbers = itertools.count(1)
+    surroundings = Surroundings(
+        **{
+            "now": lambda: datetime.now(UTC),
+            "identifier": lambda: f"{secrets.token_hex(8)}{next(numbers):06d}",
+            "random": secrets.token_bytes,
+            **(around or {}),
+        }
+    )
+    async with _registry(registry) as behind, await Store.open(f"sqlite:///{folder}/lab.db", KEY) as store:
+        bound = socket.create_server(("127.0.0.1", 0))
+        base = f"http://127.0.0.1:{bound.getsockname()[1]}"
+        of = Served(
+            Registry("python", "pypi"),
+            ECOSYSTEMS["pypi"],
+            Upstream("python", upstream or behind.base, CREDENTIAL),
+            base,
+            **served,
+        )
+        mounts = (Mounted(of, "/pypi", None, read_auth, verified),)
+        parts = Parts(mounts, store, KEY, Spool(folder / "spool"), trust, surroundings, base)
+        async with serve_on(parts, [bound]):
+            gate = LabGate(base, behind, store, sandbox, at)
+            gate.token = await gate.grant()
+            yield gate
+
+
+@asynccontextmanager
+async def _registry(running: LabRegistry | None) -> AsyncIterator[LabRegistry]:
+    if running is not None:
+        yield running
+        return
+    async with lab_registry() as made:
+        yield made

@@ -1,0 +1,64 @@
+"""Requests byte by byte: what no HTTP client would send."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+BOUNDARY = "lab-boundary"
+
+
+def part(name: str, value: bytes | str, *, filename: str | None = None, extra: str = "") -> bytes:
+    """One part of a form; `extra` goes into the Content-Disposition or, after a newline, adds headers."""
+    disposition = f'form-data; name="{name}"' + (f'; filename="{filename}"' if filename is not None else "")
+    head = f"Content-Disposition: {disposition}{extra}\r\n\r\n"
+    return head.encode() + (value.encode() if isinstance(value, str) else value)
+
+
+def form(parts: Iterable[bytes], boundary: str = BOUNDARY) -> bytes:
+    """A whole form of these parts."""
+    return b"".join(f"--{boundary}\r\n".encode() + p + b"\r\n" for p in parts) + f"--{boundary}--\r\n".encode()
+
+
+def post(body: bytes, token: str, *, path: str = "/pypi/", boundary: str = BOUNDARY, extra: str = "") -> bytes:
+    """A whole POST of a form, with Content-Length."""
+    credential = base64.b64encode(f"__token__:{token}".encode()).decode()
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: gate\r\nAuthorization: Basic {credential}\r\n"
+        f"Content-Type: multipart/form-data; boundary={boundary}\r\nContent-Length: {len(body)}\r\n{extra}\r\n"
+    )
+    return head.encode() + body
+
+
+async def connect(base: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Open a connection to a server's address."""
+    where = urlsplit(base)
+    return await asyncio.open_connection(where.hostname, where.port)
+
+
+async def exchange(base: str, sent: bytes, *, seconds: float = 10.0) -> tuple[int, bytes]:
+    """Send bytes and read until the server closes or has answered once; status 0 is no answer at all."""
+    reader, writer = await connect(base)
+    try:
+        writer.write(sent)
+        async with asyncio.timeout(seconds):
+            return await answer(reader)
+    finally:
+        writer.close()
+
+
+async def answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
+    """Read one answer: its status and everything of it."""
+    try:
+        head = await reader.readuntil(b"\r\n\r\n")
+    except asyncio.IncompleteReadError as error:
+        return 0, error.partial
+    length = 0
+    for line in head.split(b"\r\n"):
+        name, _, value = line.partition(b":")
+        if name.lower() == b"content-length":
+            length = int(value)
+    body = await reader.readexactly(length)
+    return int(head.split(b" ", 2)[1]), head + body
