@@ -1,6 +1,6 @@
 """What an Authorization header presents: a token of the gateway's, somebody else's credential, or nothing.
 
-A token may come as Bearer (npm, cargo, OCI) or as the password of Basic with any user name (twine, uv, docker).
+A token may come as Bearer (npm, OCI), bare (cargo), or as the password of Basic with any user name (twine, uv, docker).
 Whatever holds our prefix, and whatever cannot be read strictly, counts as ours even when it is no whole token: it is
 then invalid, and it is never forwarded to a registry (CONTRACTS A.3).
 """
@@ -48,7 +48,9 @@ def _basic(value: str) -> Presented:
         return Presented(token=value)  # a laxer reader might find a token of ours in it
     if text == _EMPTY_BASIC:
         return Presented()
-    _, _, password = text.partition(":")
+    _, colon, password = text.partition(":")
+    if not colon:
+        return Presented(token=value)
     return _ours_or_foreign(text, password if PREFIX in password else text)
 
 
