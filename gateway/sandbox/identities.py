@@ -82,7 +82,10 @@ def gitlab_identity(
     server: str = "https://gitlab.com",
     issuer: str = GITLAB_ISSUER,
 ) -> Identity:
-    """Return a GitLab CI job; `run` is the job's number, and two slashes part project and file in `build_signer`."""
+    """Return a GitLab CI job; `run` is the job's number.
+
+    GitLab parts project and file with two slashes, and so may `build_signer`; the identity has one, as everywhere.
+    """
     owner = repository.rpartition("/")[0]
     signer = build_signer or f"{repository}//{workflow}@{ref}"
     return Identity(
@@ -94,7 +97,7 @@ def gitlab_identity(
         owner=owner,
         owner_id=owner_id or _number(owner),
         workflow=workflow,
-        build_signer=signer,
+        build_signer=signer.replace("//", "/"),
         ref=ref,
         commit=commit or _commit(repository, ref),
         runner=runner,
@@ -122,7 +125,15 @@ def run_uri(identity: Identity) -> str | None:
 
 def is_gitlab(identity: Identity) -> bool:
     """Whether this identity is written the way GitLab's are."""
-    return identity.build_signer is not None and "//" in identity.build_signer
+    return identity.server is not None and "//" in (identity.subject or "").removeprefix(identity.server)
+
+
+def signer_uri(identity: Identity) -> str:
+    """Return the address of the build signer as certificates hold it: their subject, unless that was made to differ."""
+    written = f"{identity.server}/{identity.build_signer}"
+    subject = identity.subject or ""
+    same = identity.server and subject.removeprefix(identity.server).replace("//", "/") == f"/{identity.build_signer}"
+    return subject if same else written
 
 
 def signer_digest(identity: Identity) -> str | None:
@@ -155,7 +166,7 @@ def _build_texts(identity: Identity) -> dict[int, str | None]:
     server, repository = identity.server, identity.repository
     separator = "//" if is_gitlab(identity) else "/"
     texts = {
-        9: f"{server}/{identity.build_signer}",
+        9: signer_uri(identity),
         10: signer_digest(identity),
         11: identity.runner,
         12: f"{server}/{repository}",

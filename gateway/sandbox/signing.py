@@ -28,7 +28,7 @@ from gateway.sandbox.spoil import LOGGED, STAMPED, V2, Shape, Spoil
 BUNDLE_TYPE: Final = "application/vnd.dev.sigstore.bundle.v0.3+json"
 IN_TOTO: Final = "application/vnd.in-toto+json"
 _OTHER_PAYLOAD_TYPE: Final = "application/vnd.acme.example+json"
-_LATE: Final = timedelta(hours=1)
+_EARLY: Final = timedelta(hours=1)
 _PREHASHED: Final = ec.ECDSA(utils.Prehashed(hashes.SHA256()))
 
 
@@ -137,7 +137,7 @@ class Signing:
         whose = self._whose(Spoil.TIMESTAMP_AUTHORITY_UNKNOWN, Spoil.TIMESTAMP_AUTHORITY_RETIRED).timestamps
         response = whose.stamp(
             signature + b"\x00" if self.spoil is Spoil.TIMESTAMP_OF_OTHER_BYTES else signature,
-            self.at + _LATE if self.spoil is Spoil.TIMESTAMP_OUTSIDE else self.at,
+            self.at - _EARLY if self.spoil is Spoil.TIMESTAMP_OUTSIDE else self.at,
             signature_of=signature if self.spoil is Spoil.TIMESTAMP_WRONG else None,
         )
         return [{"signedTimestamp": keys.b64(response)}]
@@ -145,7 +145,7 @@ class Signing:
     def _entry(self, body: dict[str, object]) -> LogEntry:
         whose = self._whose(Spoil.LOG_UNKNOWN, Spoil.LOG_RETIRED)
         log = whose.log_v2 if self.shape in V2 else whose.log_v1
-        entry = log.append(body, self.at + _LATE if self.spoil is Spoil.TIME_OUTSIDE else self.at)
+        entry = log.append(body, self.at - _EARLY if self.spoil is Spoil.TIME_OUTSIDE else self.at)
         return self._spoiled_proof(log, self._spoiled_promise(log, entry))
 
     def _spoiled_promise(self, log: Log, entry: LogEntry) -> LogEntry:

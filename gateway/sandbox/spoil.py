@@ -59,7 +59,7 @@ class Spoil(Enum):
     TIME_ALTERED = "time-altered"
     """The integrated time is a second off the one that was promised."""
     TIME_OUTSIDE = "time-outside"
-    """The log took the entry in, and says so, after the certificate had expired."""
+    """The log took the entry in, and says so, an hour before the certificate was issued."""
 
     PROOF_MISSING = "proof-missing"
     """No inclusion proof, only the promise (bundles since v0.2 must have one)."""
@@ -108,7 +108,7 @@ class Spoil(Enum):
     TIMESTAMP_WRONG = "timestamp-wrong"
     """The timestamp's own signature is one of other bytes."""
     TIMESTAMP_OUTSIDE = "timestamp-outside"
-    """The timestamp says a time after the certificate had expired."""
+    """The timestamp says a time an hour before the certificate was issued."""
     TIMESTAMP_AUTHORITY_UNKNOWN = "timestamp-authority-unknown"
     """The timestamp is by another sandbox's authority, which has the same name."""
     TIMESTAMP_AUTHORITY_RETIRED = "timestamp-authority-retired"

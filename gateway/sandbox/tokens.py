@@ -163,7 +163,6 @@ def _github_identity(document: Mapping[str, Any]) -> Identity:
 
 
 def _gitlab_claims(identity: Identity) -> dict[str, Any]:
-    host = (identity.server or "").partition("://")[2]
     name, kind = (identity.ref or "").removeprefix("refs/").partition("/")[2], _ref_type(identity)
     return {
         "iss": identity.issuer,
@@ -182,7 +181,7 @@ def _gitlab_claims(identity: Identity) -> dict[str, Any]:
         "pipeline_id": "1",
         "job_id": identity.run,
         "runner_environment": identity.runner,
-        "ci_config_ref_uri": f"{host}/{identity.build_signer}",
+        "ci_config_ref_uri": identities.signer_uri(identity).partition("://")[2],
         "ci_config_sha": identities.signer_digest(identity),
         "environment": identity.environment,
     }
