@@ -75,7 +75,7 @@ def verify(
 
 def _trust(policy_dir: Path, roots_dir: Path, *, allow_sandbox: bool) -> Trust:
     roots = load_trust_roots(roots_dir)
-    policy = load_policy(read_policy_files(policy_dir), frozenset(roots))
+    policy = load_policy(read_policy_files(policy_dir), trust_roots=frozenset(roots))
     return Trust(policy, tuple(roots.values()), allow_sandbox)
 
 

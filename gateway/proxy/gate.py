@@ -118,7 +118,7 @@ def _refusal(mounted: Mounted, head: Head, reason: Reason) -> Reply:
 
 def _target(request: web.BaseRequest) -> tuple[str, str, str] | None:
     """Host, path and query of the request target; an absolute-form target's own authority counts (RFC 9112, 3.2.2)."""
-    raw = request.message.path
+    raw = request.raw_path
     host = request.headers.get("Host", "")
     if not raw.startswith("/"):
         absolute = urlsplit(raw)

@@ -82,9 +82,6 @@ def plain_reply(reason: Reason) -> Reply:
 
 def response_of(reply: Reply) -> web.Response:
     """Turn a reply into aiohttp's response; the headers are exactly the reply's."""
-    response = web.Response(status=reply.status, reason=reply.reason or None, body=reply.body)
-    del response.headers["Content-Type"]
-    for name, value in reply.headers:
-        response.headers.add(name, value)
+    response = web.Response(status=reply.status, reason=reply.reason or None, body=reply.body, headers=reply.headers)
     response.headers["Server"] = SERVER
     return response

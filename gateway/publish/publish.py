@@ -22,7 +22,6 @@ import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import BinaryIO, cast
 
 from gateway import limits
 from gateway.ecosystems.protocol import Assembled, Head, Receiver, Refused, Reply
@@ -116,7 +115,7 @@ class Publisher:
     ) -> Assembled | Refused:
         served = attempt.served
         try:
-            receiver = served.ecosystem.receiver(attempt.head, cast("BinaryIO", spooled), served.max_file)
+            receiver = served.ecosystem.receiver(attempt.head, spooled, served.max_file)
             await _feed(receiver, body)
         except TooLarge as error:
             return Refused((Reason(Code.UPLOAD_TOO_LARGE, error.about, expected=f"at most {error.limit}"),))
@@ -136,7 +135,7 @@ class Publisher:
         history = replace(history, bound=(*history.bound, *present))
         evidence = await gather(store, upload, assembled.evidence)  # 6
         findings = await verify_all(evidence, upload, attempt.trust, at)
-        upload = await asyncio.to_thread(measure_covered, upload, findings, cast("BinaryIO", spooled.handle))
+        upload = await asyncio.to_thread(measure_covered, upload, findings, spooled)
         file = upload.files[0]
         waivers = await store.waivers_for(served.registry.name, upload.purl, upload.version, file.sha256, at)
         case = Case(at, upload, attempt.grant, findings, history, waivers)
@@ -297,7 +296,7 @@ async def _feed(receiver: Receiver, body: AsyncIterator[bytes]) -> None:
 
 async def _parts(head: bytes, spooled: SpooledBody, tail: bytes) -> AsyncIterator[bytes]:
     yield head
-    await asyncio.to_thread(spooled.handle.seek, 0)
-    while chunk := await asyncio.to_thread(spooled.handle.read, limits.CHUNK):
+    await asyncio.to_thread(spooled.seek, 0)
+    while chunk := await asyncio.to_thread(spooled.read, limits.CHUNK):
         yield chunk
     yield tail

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import os
+import io
 import tempfile
 import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import TYPE_CHECKING
 
 from gateway import limits
 from gateway.errors import GatewayError
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 
 class SpoolFull(GatewayError):
@@ -42,11 +45,11 @@ class Spool:
     def open(self, grant: str) -> Iterator[SpooledBody]:
         """Give one body's file, removed again at the end whatever happens."""
         descriptor, name = tempfile.mkstemp(prefix="body-", dir=self.directory)  # mode 0600
-        body = SpooledBody(self, grant, os.fdopen(descriptor, "w+b", buffering=0))
+        body = SpooledBody(descriptor, self, grant)
         try:
             yield body
         finally:
-            body.handle.close()
+            body.close()
             Path(name).unlink(missing_ok=True)
             self._give_back(grant, body.taken)
 
@@ -64,23 +67,24 @@ class Spool:
                 del self._used[grant]
 
 
-class SpooledBody:
-    """One body's file; what is written through it counts against the quota. A full disk is `SpoolFull` too."""
+class SpooledBody(io.FileIO):
+    """One body's file; what is written counts against the quota. A full disk is `SpoolFull` too."""
 
-    def __init__(self, spool: Spool, grant: str, handle: IO[bytes]) -> None:
-        self.handle = handle
+    def __init__(self, descriptor: int, spool: Spool, grant: str) -> None:
+        super().__init__(descriptor, "r+b")
         self.taken = 0
         self._spool = spool
         self._grant = grant
 
-    def write(self, chunk: bytes) -> int:
-        """Append bytes to the body."""
-        self._spool.take(self._grant, len(chunk))
-        self.taken += len(chunk)
+    def write(self, chunk: ReadableBuffer, /) -> int:
+        """Append all of these bytes to the body; a raw file may take fewer at a time."""
+        view = memoryview(chunk)
+        size = view.nbytes
+        self._spool.take(self._grant, size)
+        self.taken += size
         try:
-            view = memoryview(chunk)
             while view:
-                view = view[self.handle.write(view) :]
+                view = view[super().write(view) :]
         except OSError as error:
             raise SpoolFull(f"the spool cannot be written: {error.strerror}") from error
-        return len(chunk)
+        return size

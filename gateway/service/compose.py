@@ -48,7 +48,8 @@ def surroundings() -> Surroundings:
 def trust_of(settings: Settings) -> Trust:
     """Read policy and trust roots anew; raises `ConfigurationError`."""
     roots = load_trust_roots(settings.trust_roots)
-    policy = load_policy(read_policy_files(settings.policy), frozenset(roots))
+    names = frozenset(registry.name for registry in settings.registries)
+    policy = load_policy(read_policy_files(settings.policy), trust_roots=frozenset(roots), registries=names)
     return Trust(policy, tuple(roots.values()), settings.sandbox, settings.second_opinion)
 
 

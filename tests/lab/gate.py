@@ -30,8 +30,9 @@ from gateway.publish.served import Served, Trust
 from gateway.publish.spool import Spool
 from gateway.sandbox import Sandbox, github_identity, slsa_provenance
 from gateway.service.serving import Parts, serve_on
-from gateway.store import Store
+from gateway.store import Query, Store
 from gateway.upstream import Upstream
+from tests.lab.raw import BOUNDARY, form, part
 from tests.lab.registry import LabRegistry, lab_registry
 
 KEY: Final = b"k" * 32
@@ -95,45 +96,34 @@ class LabGate:
             "sha256_digest": of.sha256,
             "attestations": None if attestations is None else f"[{(attestations or self.attestation(of)).decode()}]",
         }
-        form = aiohttp.FormData(quote_fields=False)
-        for name, value in (given | dict(fields or {})).items():
-            if value is not None:
-                form.add_field(name, value)
-        form.add_field("content", of.content, filename=of.name, content_type="application/octet-stream")
-        auth = aiohttp.BasicAuth("__token__", self.token if token is None else token)
+        parts = [part(name, value) for name, value in (given | dict(fields or {})).items() if value is not None]
+        sent = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}", **(headers or {})}
+        sent |= _authorization(self.token if token is None else token)
         async with (
-            aiohttp.ClientSession(auth=auth if token != "" else None) as session,
-            session.post(self.upload_url, data=_bare(form), headers=headers) as response,
+            aiohttp.ClientSession() as session,
+            session.post(
+                self.upload_url, data=form([*parts, part("content", of.content, filename=of.name)]), headers=sent
+            ) as response,
         ):
             return response.status, response.reason or "", await response.text()
 
     async def codes(self, **asked: Any) -> set[str]:
         """The codes of the newest recorded decision."""
-        from gateway.store import Query
-
         (written,) = await self.store.records(Query(limit=1, **asked))
         return {reason.code.value for reason in written.record.decision.reasons}
 
     async def get(self, path: str, *, token: str | None = None, **headers: str) -> tuple[int, str, str]:
         """Read below the gateway's root."""
-        auth = aiohttp.BasicAuth("__token__", token) if token else None
+        sent = {**headers, **_authorization(token or "")}
         async with (
-            aiohttp.ClientSession(auth=auth) as session,
-            session.get(self.base + path, headers=headers, allow_redirects=False) as response,
+            aiohttp.ClientSession() as session,
+            session.get(self.base + path, headers=sent, allow_redirects=False) as response,
         ):
             return response.status, response.reason or "", await response.text()
 
 
-def _bare(form: aiohttp.FormData) -> Any:
-    """The form without the part headers that aiohttp adds and no publishing client sends."""
-    writer = form()
-    assert isinstance(writer, aiohttp.MultipartWriter)
-    for part, _, _ in writer:
-        for name in ("Content-Length", "Content-Transfer-Encoding"):
-            part.headers.pop(name, None)
-        if part.headers.get("Content-Type", "").startswith("text/plain"):
-            part.headers.pop("Content-Type", None)
-    return writer
+def _authorization(token: str) -> dict[str, str]:
+    return {"Authorization": aiohttp.encode_basic_auth("__token__", token)} if token else {}
 
 
 @asynccontextmanager
@@ -155,7 +145,7 @@ async def lab_gate(
         Sandbox.create(at).save(roots / "sandbox")
     sandbox = Sandbox.load(roots / "sandbox")
     loaded = load_trust_roots(roots)
-    trust = Trust(load_policy({"lab.yaml": policy}, frozenset(loaded)), tuple(loaded.values()), allow_sandbox=True)
+    trust = Trust(load_policy({"lab.yaml": policy}, trust_roots=frozenset(loaded)), tuple(loaded.values()), allow_sandbox=True)
     numbers = itertools.count(1)
     surroundings = Surroundings(
         **{

@@ -59,7 +59,7 @@ class LabRegistry:
 
     async def _write(self, request: web.Request) -> web.Response:
         form = await request.post()
-        self.forms.append([(k, v if isinstance(v, str) else v.filename) for k, v in form.items()])
+        self.forms.append([(k, v.filename if isinstance(v, web.FileField) else str(v)) for k, v in form.items()])
         if form[":action"] == "remove_pkg":
             name, version = str(form["name"]), str(form["version"])
             gone = [file for file in self.files if file.startswith(f"{name}-{version}")]
