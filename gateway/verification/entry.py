@@ -7,12 +7,10 @@ Entry kinds: hashedrekord 0.0.1 and 0.0.2, dsse 0.0.1 and 0.0.2, intoto 0.0.1 an
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
-
-from cryptography import x509
-from cryptography.hazmat.primitives import serialization
 
 from gateway import limits
 from gateway.errors import Malformed
@@ -27,6 +25,9 @@ _ABOUT: Final = "log entry body"
 _V2_ALGORITHMS: Final = {"SHA2_256": "sha256", "SHA2_384": "sha384", "SHA2_512": "sha512"}
 _SIZES: Final = {"sha256": 32, "sha384": 48, "sha512": 64}
 _HASHERS: Final = {"sha256": hashlib.sha256, "sha384": hashlib.sha384, "sha512": hashlib.sha512}
+_PEM: Final = re.compile(
+    r"\s*-----BEGIN (?P<kind>CERTIFICATE|PUBLIC KEY)-----(?P<body>[A-Za-z0-9+/=\s]+)-----END (?P=kind)-----"
+)
 _VERIFIER: Final = 64 * limits.KIB  # bytes of one certificate or key; a release's chain is some 6 KiB
 
 
@@ -159,14 +160,9 @@ def _signed_intoto(found: Object) -> Signed:
 
 
 def _pem_in(found: Object, key: str) -> bytes:
-    """Read the DER out of base64 of one PEM block."""
-    pem = octets(found, key, _ABOUT, most=_VERIFIER)
-    try:
-        if b"CERTIFICATE" in pem:
-            blocks = x509.load_pem_x509_certificates(pem)
-            return blocks[0].public_bytes(serialization.Encoding.DER)
-        return serialization.load_pem_public_key(pem).public_bytes(
-            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
-    except Exception as error:
-        raise Malformed(_ABOUT, "a verifier that is neither a certificate nor a key in PEM") from error
+    """Read the DER out of base64 of one PEM block; of a chain only the first certificate signed."""
+    text = octets(found, key, _ABOUT, most=_VERIFIER).decode("ascii", "replace")
+    block = _PEM.match(text)
+    if block is None:
+        raise Malformed(_ABOUT, "a verifier that is neither a certificate nor a key in PEM")
+    return base64.decode("".join(block["body"].split()), _ABOUT, _VERIFIER)
