@@ -76,6 +76,13 @@ class Program:
                 continue
             raise ProgramError(f"{self._name} ended with status {status}:\n{self.tail()}")
 
+    def wait_until_end(self, seconds: float = STOP_SECONDS) -> int:
+        """Wait for the program to end by itself and return its status; raises `ProgramError` when it does not."""
+        try:
+            return self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise ProgramError(f"{self._name} had not ended after {seconds:g} s:\n{self.tail()}") from None
+
     def wait_for_line(self, start: str, seconds: float = START_SECONDS) -> str:
         """Wait for a line of the log that begins with `start`, and return the rest of it."""
         found = ""
