@@ -58,16 +58,17 @@ def publish(
 ) -> Run:
     """Publish a file with `twine` or `uv`, with the attestations laid beside it; `url` is the upload address."""
     flags = ["--verbose"] if verbose else []
+    # Both attach only what they are given by name (uv's own default is `dist/*`).
+    beside = sorted(str(found) for found in path.parent.glob(f"{path.name}.*.attestation")) if attestations else []
     if client == "twine":
-        # twine attaches only what it is given by name, and calls it a mistake when asked to attach and given nothing.
-        beside = sorted(str(found) for found in path.parent.glob(f"{path.name}.*.attestation")) if attestations else []
+        # twine calls it a mistake when it is asked to attach and given nothing.
         flags += ["--attestations"] if beside else []
         arguments = [_program("twine"), "--no-color", "upload", "--non-interactive", "--disable-progress-bar"]
         arguments += [*flags, str(path), *beside]
         settings = {"TWINE_REPOSITORY_URL": url, "TWINE_USERNAME": user, "TWINE_PASSWORD": token}
     elif client == "uv":
         flags += [] if attestations else ["--no-attestations"]
-        arguments = [_program("uv"), "publish", "--trusted-publishing", "never", *flags, str(path)]
+        arguments = [_program("uv"), "publish", "--trusted-publishing", "never", *flags, str(path), *beside]
         settings = {"UV_PUBLISH_URL": url, "UV_PUBLISH_USERNAME": user, "UV_PUBLISH_PASSWORD": token}
     else:
         raise ValueError(f"no publisher called {client}")
