@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from gateway.strict.yaml import Loaded, Place
+from gateway.strict.yaml import Loaded
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -18,14 +18,14 @@ class Spot:
 
     loaded: Loaded[Any]
     path: tuple[str | int, ...]
-    problems: list[tuple[Place, str]]
+    problems: list[tuple[tuple[int, int], str]]
     warnings: list[str]
 
     def __truediv__(self, part: str | int) -> Spot:
         return replace(self, path=(*self.path, part))
 
     @property
-    def position(self) -> Place:
+    def position(self) -> tuple[int, int]:
         """Line and column."""
         return self.loaded.position(self.path)
 

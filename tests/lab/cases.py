@@ -40,17 +40,18 @@ PEP740: Final = RequestRules(
 
 
 def ci(**changed: Any) -> Identity:
-    """The release run of acme/libs on GitHub, as its certificate says it."""
+    """The release run of acme/libs on GitHub, as its certificate says it.
+
+    Its SAN and build signer follow repository, workflow and ref, unless they are given.
+    """
     values: dict[str, Any] = {
         "issuer": GITHUB_ISSUER,
-        "subject": f"https://github.com/acme/libs/{WORKFLOW}@refs/tags/v1.0.0",
         "server": "https://github.com",
         "repository": "acme/libs",
         "repository_id": "763287532",
         "owner": "acme",
         "owner_id": "9919",
         "workflow": WORKFLOW,
-        "build_signer": f"acme/libs/{WORKFLOW}@refs/tags/v1.0.0",
         "ref": "refs/tags/v1.0.0",
         "commit": "c0ffee" + "0" * 34,
         "runner": "github-hosted",
@@ -59,7 +60,9 @@ def ci(**changed: Any) -> Identity:
         "attempt": "1",
         "visibility": "private",
     }
-    return Identity(**(values | changed))
+    values |= changed
+    itself = f"{values['repository']}/{values['workflow']}@{values['ref']}"
+    return Identity(**({"subject": f"{values['server']}/{itself}", "build_signer": itself} | values))
 
 
 def person(**changed: Any) -> Identity:

@@ -96,14 +96,18 @@ def _repository(signer: Signer, identity: Identity, about: str) -> Check:
 
 
 def _builder(signer: Signer, identity: Identity, about: str) -> Check:
-    """The reusable workflow that the rule names; else the workflow itself, at the very ref of the run (C.3)."""
+    """The reusable workflow that the rule names; else the run's own workflow, at the very ref of the run (C.3).
+
+    That the run's workflow and repository are the rule's is checked by themselves: another repository is one reason.
+    """
+    itself = (identity.repository, identity.workflow, identity.ref)
     if signer.build_signer:
-        expected: Sequence[str] = signer.build_signer
+        expected = signer.build_signer
     else:
-        ref = identity.ref or "a ref"
-        expected = [f"{repository}/{path}@{ref}" for repository in signer.repository for path in signer.workflow]
+        expected = () if None in itself else (f"{identity.repository}/{identity.workflow}@{identity.ref}",)
     known = any(same_builder(identity.issuer, one, identity.build_signer) for one in expected)
-    return judged("builder", about, Code.BUILDER_MISMATCH, either(expected), _said(identity.build_signer), holds=known)
+    wanted = either(expected) or "the workflow itself"
+    return judged("builder", about, Code.BUILDER_MISMATCH, wanted, _said(identity.build_signer), holds=known)
 
 
 def _trigger(signer: Signer, identity: Identity, about: str) -> Check:
