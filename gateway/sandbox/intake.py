@@ -116,6 +116,17 @@ def timestamp_query(data: bytes) -> tuple[bytes, int | None]:
     return digest, nonce
 
 
+def timestamp_json(document: Mapping[str, Any]) -> tuple[bytes, int | None]:
+    """Return digest and nonce of the same request as JSON, in which npm's signers ask."""
+    nonce = document.get("nonce")
+    if document.get("hashAlgorithm") != "sha256" or not isinstance(nonce, int | None) or (nonce or 0) < 0:
+        raise RefusedError("this authority stamps SHA-256 values")
+    digest = _unb64(str(document.get("artifactHash", "")))
+    if len(digest) != 32:
+        raise RefusedError("this authority stamps SHA-256 values")
+    return digest, nonce
+
+
 def _hashedrekord(spec: Mapping[str, Any]) -> dict[str, object]:
     if spec["data"]["hash"]["algorithm"] != "sha256":
         raise RefusedError("this log takes SHA-256 values")

@@ -148,7 +148,10 @@ class Services:
 
     async def timestamp(self, request: web.Request) -> web.Response:
         """Stamp a digest with the time."""
-        digest, nonce = intake.timestamp_query(await request.read())
+        if request.content_type == "application/json":
+            digest, nonce = intake.timestamp_json(await _document(request))
+        else:
+            digest, nonce = intake.timestamp_query(await request.read())
         now = self._clock()
         response = self._sandbox.generation(now).timestamps.stamp_digest(digest, now, nonce)
         return web.Response(body=response, status=201, content_type="application/timestamp-reply")

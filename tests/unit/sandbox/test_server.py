@@ -12,6 +12,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+import rfc3161_client
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -191,6 +192,19 @@ async def test_a_good_certificate_request_is_granted_with_proof_in_either_form(s
     assert (status, message) == (400, "not a certificate request with proof of its key")
 
 
+async def test_a_certificate_request_that_another_key_signed_is_refused(served: Served) -> None:
+    document = certificate_request(ec.generate_private_key(ec.SECP256R1()))
+    pem = base64.b64decode(str(document["certificateSigningRequest"]))
+    der = bytearray(x509.load_pem_x509_csr(pem).public_bytes(serialization.Encoding.DER))
+    der[-1] ^= 1
+    altered = x509.load_der_x509_csr(bytes(der)).public_bytes(serialization.Encoding.PEM)
+    headers = {"Authorization": f"Bearer {served.token()}"}
+
+    answer = await post(served.url + "/api/v2/signingCert", {"certificateSigningRequest": b64(altered)}, headers)
+
+    assert answer == (400, "the certificate request is not signed by its key")
+
+
 async def test_no_certificate_without_a_token_of_this_issuer_this_audience_and_this_time(served: Served) -> None:
     url = served.url + "/api/v2/signingCert"
     request = certificate_request(ec.generate_private_key(ec.SECP256R1()))
@@ -235,6 +249,17 @@ async def test_an_odd_time_stamp_query_is_the_clients_fault(served: Served, quer
         session.post(served.url + "/api/v1/timestamp", data=query) as reply,
     ):
         assert reply.status == 400
+
+
+async def test_a_time_stamp_can_be_asked_for_in_json_as_npm_does(served: Served) -> None:
+    url, digest = served.url + "/api/v1/timestamp", hashlib.sha256(b"signature").digest()
+    good = {"artifactHash": b64(digest), "hashAlgorithm": "sha256", "certificates": True, "nonce": 1 << 40}
+
+    async with aiohttp.ClientSession() as session, session.post(url, json=good) as reply:
+        stamped = rfc3161_client.decode_timestamp_response(await reply.read())
+    assert (stamped.tst_info.message_imprint.message, stamped.tst_info.nonce) == (digest, 1 << 40)
+    for spoiled in ({"hashAlgorithm": "sha512"}, {"artifactHash": "AAAA"}, {"nonce": "1"}, {"nonce": -1}):
+        assert (await post(url, good | spoiled))[0] == 400, spoiled
 
 
 @pytest.mark.parametrize("query", ["provider=nobody", "colour=red", "provider=gitlab&ref=main%00", "issuer="])
