@@ -122,6 +122,8 @@ def decision_html(record: Record, intent: Intent | None = None) -> str:
         summary=_summary(record.decision),
         fate=_FATES.get(intent.settlement, "") if intent and intent.settlement else "",
         signers=signers,
+        checks=sorted(shown.checks, key=lambda check: _FIRST.index(Result(check.result))),
+        sole=shown.files[0].name if len(shown.files) == 1 else None,
         tally=[(result.value, n) for result in Result if (n := _count(record.decision, result))],
         size=_size,
         moment=f"{record.at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC",
@@ -129,6 +131,8 @@ def decision_html(record: Record, intent: Intent | None = None) -> str:
 
 
 _VERDICTS: Final = {Outcome.ACCEPT: "Accepted", Outcome.HOLD: "On hold", Outcome.REJECT: "Refused"}
+# What a reader looks for comes first; the document keeps the order in which the checks were made.
+_FIRST: Final = (Result.FAILED, Result.LIFTED, Result.WAIVED, Result.PASSED, Result.SKIPPED)
 _FATES: Final = {
     Settlement.PUBLISHED: "The registry holds exactly the verified bytes.",
     Settlement.ABSENT: "The registry holds nothing under this name: the publish did not get through.",

@@ -102,13 +102,36 @@ def test_a_refusal_says_the_verdict_the_reason_and_the_mend_before_anything_else
     assert places == sorted(places)
 
 
-def test_every_check_is_in_the_table_with_what_it_expected_and_got() -> None:
-    table = decision_html(record()).partition("<tbody>")[2].partition("</tbody>")[0]
-    rows = [read(row).text.split() for row in table.split("</tr>")[:-1]]
-    assert rows == [
-        ["repository", NAME, "failed", "repository-mismatch", "acme/libs", "mallory/libs"],
-        ["workflow", NAME, "passed", ".github/workflows/release.yml", ".github/workflows/release.yml"],
-        ["release", NAME, "skipped"],
+def rows(page: str) -> list[list[str]]:
+    """The words of each row of the table of checks."""
+    table = page.partition("<tbody>")[2].partition("</tbody>")[0]
+    return [read(row).text.split() for row in table.split("</tr>")[:-1]]
+
+
+def test_every_check_is_in_the_table_once_with_what_it_expected_and_got() -> None:
+    assert rows(decision_html(record())) == [
+        ["repository", "failed", "repository-mismatch", "acme/libs", "mallory/libs"],
+        ["workflow", "passed", ".github/workflows/release.yml"],  # expected and got are the same
+        ["release", "skipped"],
+    ]
+
+
+def test_what_did_not_pass_comes_first_and_what_it_is_about_is_said_where_it_is_not_the_file() -> None:
+    first = record()
+    failed, *others = first.decision.checks
+    other = replace(failed, about="request evidence 1")
+    changed = replace(first, decision=replace(first.decision, checks=(*others, failed, other)))
+    assert [words[:4] for words in rows(decision_html(changed))] == [
+        ["repository", "failed", "repository-mismatch", "acme/libs"],
+        ["repository", "request", "evidence", "1"],
+        ["workflow", "passed", ".github/workflows/release.yml"],
+        ["release", "skipped"],
+    ]
+    assert [check["name"] for check in decision_json(changed)["checks"]] == [
+        "workflow",
+        "release",
+        "repository",
+        "repository",
     ]
 
 
