@@ -30,6 +30,8 @@ def demo(*, keep: bool, as_json: bool, svg: Path | None) -> None:
                 click.echo(show.as_json(publishes, installs))
             if svg is not None:
                 show.write_svg(svg, stage, publishes, installs)
+            if not run.as_expected(publishes, installs) and stage.world.gateway is not None:
+                click.echo(f"what the gateway printed:\n{stage.world.gateway.tail(100)}", err=True)
             if keep:
                 show.console().print(show.closing(stage, publishes))
                 _until_interrupted()

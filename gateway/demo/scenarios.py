@@ -155,13 +155,13 @@ SCENARIOS: Final = (
         "repository",
         "signed by another repository",
         _signed_by("acme-fork", github_identity("mallory/libs")),
-        frozenset({Code.REPOSITORY_MISMATCH, Code.BUILDER_MISMATCH}),
+        frozenset({Code.REPOSITORY_MISMATCH}),
     ),
     Scenario(
         "workflow",
         "signed by another workflow",
         _signed_by("acme-workflow", github_identity(workflow=".github/workflows/ci.yml")),
-        frozenset({Code.WORKFLOW_MISMATCH, Code.BUILDER_MISMATCH}),
+        frozenset({Code.WORKFLOW_MISMATCH}),
     ),
     Scenario(
         "runner",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,9 +20,11 @@ from rich.text import Text
 from gateway.demo.run import Install, Publish, Stage, as_expected
 from gateway.demo.scenarios import SCENARIOS
 from gateway.model.decision import Outcome
+from gateway.reasons import Code
 
 WIDTH: Final = 100
-_EXAMPLES: Final = ("good", "workflow", "branch")  # one accepted, one refused to uv, one refused to twine
+_INDENT: Final = 6
+_EXAMPLES: Final = ("good", "repository", "workflow")  # one accepted, one refused to uv, one refused to twine
 
 
 def console(*, quiet: bool = False) -> Console:
@@ -66,7 +69,7 @@ def publish(number: int, done: Publish) -> RenderableType:
 def install(done: Install) -> RenderableType:
     """Show one installation through the gateway."""
     head = Text.assemble(("      install it through the gateway", "bold"), (f"  ({done.run.client})", "cyan"))
-    verdict = Text("      installed", style="green") if done.as_expected else _wrong(done.problems)
+    verdict = Text.assemble("   -> ", ("installed", "green")) if done.as_expected else _wrong(done.problems)
     return Group("", head, _printed(done.run.output), verdict)
 
 
@@ -158,19 +161,30 @@ def write_svg(path: Path, stage: Stage, publishes: Sequence[Publish], installs: 
 
 
 def _printed(output: str) -> RenderableType:
-    lines = [line.rstrip() for line in output.strip().splitlines()]
-    return Padding(Text("\n".join(lines), style="dim"), (0, 0, 0, 8))
+    lines = [piece for line in output.strip().splitlines() for piece in _wrapped(line.rstrip())]
+    text = Text("\n".join(lines), style="dim")
+    text.highlight_words([f"{code.value}:" for code in Code], "bold not dim red")
+    text.highlight_regex(r"http://\S+/-/(d|reasons)/\S+", "not dim underline")
+    return Padding(text, (0, 0, 0, _INDENT))
+
+
+def _wrapped(line: str) -> list[str]:
+    """Break what a client printed where it is too long for the page, under its own indent, and no digest in two."""
+    indent = " " * (len(line) - len(line.lstrip()) + 2)
+    return textwrap.wrap(
+        line, WIDTH - _INDENT, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    ) or [""]
 
 
 def _verdict(done: Publish) -> Text:
     if not done.as_expected:
         return _wrong(done.problems)
     word = "published" if done.scenario.outcome is Outcome.ACCEPT else "refused, as it should be"
-    return Text.assemble("      ", (word, "green"), f"; the registry holds {done.holds}")
+    return Text.assemble("   -> ", (word, "green"), f"; the registry holds {done.holds}")
 
 
 def _wrong(problems: Sequence[str]) -> Text:
-    return Text(f"      NOT AS EXPECTED: {'; '.join(problems)}", style="bold red")
+    return Text(f"   -> NOT AS EXPECTED: {'; '.join(problems)}", style="bold red")
 
 
 def _outcome(done: Publish) -> Text:
