@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import getpass
 import hashlib
+import itertools
 import shutil
 import socket
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
 from bench.client import File, Target
-from gateway.demo.packages import wheel
+from gateway.demo.packages import wheel, wheel_name, write_large_wheel
 from gateway.demo.processes import Program, free_port
 from gateway.demo.world import World
 from gateway.sandbox import Sandbox, github_identity, slsa_provenance
@@ -66,16 +66,9 @@ def targets(world: World, nginx_streaming: str, nginx_storing: str) -> list[Targ
 
 def big_wheel(folder: Path, version: str, size: int, sandbox: Sandbox, at: datetime) -> File:
     """Write a wheel of `size` bytes of payload, never more than a piece of it in memory."""
-    tiny = wheel(NAME, version)
-    path = folder / tiny.name
-    path.write_bytes(tiny.content)
+    path = folder / wheel_name(NAME, version)
     piece = hashlib.shake_256(version.encode()).digest(1 << 20)  # not all zeros, in case a file system is clever
-    with (
-        zipfile.ZipFile(path, "a", zipfile.ZIP_STORED) as archive,
-        archive.open(zipfile.ZipInfo("acme_bench/payload.bin"), "w", force_zip64=True) as payload,
-    ):
-        for _ in range(size >> 20):
-            payload.write(piece)
+    write_large_wheel(path, NAME, version, itertools.repeat(piece, size >> 20))
     return signed(path, version, sandbox, at)
 
 

@@ -8,11 +8,14 @@ import hashlib
 import io
 import tarfile
 import zipfile
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from pathlib import Path
+from typing import IO, Final
 
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip can hold
 _METADATA_VERSION: Final = "2.1"
+_WHEEL: Final = b"Wheel-Version: 1.0\nGenerator: provgate-demo\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,31 +38,64 @@ def wheel(
     metadata_name: str | None = None,
     metadata_version: str | None = None,
     source: str = "",
-    payload: bytes = b"",
 ) -> Distribution:
     """Make a pure Python wheel; its METADATA may name another package or version than its file name does.
 
-    `source` is added to the module's text; `payload` adds a stored, uncompressed file, for a wheel of any size.
+    `source` is added to the module's text.
     """
+    buffer = io.BytesIO()
+    metadata = _metadata(metadata_name or name, metadata_version or version)
+    _write_wheel(buffer, name, version, metadata=metadata, source=source)
+    return Distribution(wheel_name(name, version), buffer.getvalue())
+
+
+def write_large_wheel(path: Path, name: str, version: str, payload: Iterable[bytes]) -> None:
+    """Write a wheel of any size to a file; `payload` is stored in it uncompressed and never held whole in memory."""
+    with path.open("wb") as file:
+        _write_wheel(file, name, version, metadata=_metadata(name, version), payload=payload)
+
+
+def wheel_name(name: str, version: str) -> str:
+    """Return the file name of a pure Python wheel."""
+    return f"{_escaped(name)}-{version}-py3-none-any.whl"
+
+
+def _write_wheel(
+    file: IO[bytes],
+    name: str,
+    version: str,
+    *,
+    metadata: bytes,
+    source: str = "",
+    payload: Iterable[bytes] | None = None,
+) -> None:
     module = _escaped(name)
     info = f"{module}-{version}.dist-info"
-    files = {
-        f"{module}/__init__.py": f'__version__ = "{version}"\n{source}'.encode(),
-        f"{info}/METADATA": _metadata(metadata_name or name, metadata_version or version),
-        f"{info}/WHEEL": b"Wheel-Version: 1.0\nGenerator: provgate-demo\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    files: dict[str, Iterable[bytes]] = {
+        f"{module}/__init__.py": [f'__version__ = "{version}"\n{source}'.encode()],
+        **({} if payload is None else {f"{module}/payload.bin": payload}),
+        f"{info}/METADATA": [metadata],
+        f"{info}/WHEEL": [_WHEEL],
     }
-    if payload:
-        files[f"{module}/payload.bin"] = payload
-    record = "".join(f"{path},sha256={_record_digest(content)},{len(content)}\n" for path, content in files.items())
-    files[f"{info}/RECORD"] = (record + f"{info}/RECORD,,\n").encode()
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for path, content in files.items():
-            entry = zipfile.ZipInfo(path, _EPOCH)
-            entry.compress_type = zipfile.ZIP_STORED if path.endswith(".bin") else zipfile.ZIP_DEFLATED
-            entry.external_attr = 0o100644 << 16
-            archive.writestr(entry, content)
-    return Distribution(f"{module}-{version}-py3-none-any.whl", buffer.getvalue())
+    record = ""
+    with zipfile.ZipFile(file, "w") as archive:
+        for path, pieces in files.items():
+            digest, size = hashlib.sha256(), 0
+            with archive.open(_entry(path), "w", force_zip64=path.endswith(".bin")) as entry:
+                for piece in pieces:
+                    entry.write(piece)
+                    digest.update(piece)
+                    size += len(piece)
+            encoded = base64.urlsafe_b64encode(digest.digest()).decode().rstrip("=")
+            record += f"{path},sha256={encoded},{size}\n"
+        archive.writestr(_entry(f"{info}/RECORD"), f"{record}{info}/RECORD,,\n")
+
+
+def _entry(path: str) -> zipfile.ZipInfo:
+    entry = zipfile.ZipInfo(path, _EPOCH)
+    entry.compress_type = zipfile.ZIP_STORED if path.endswith(".bin") else zipfile.ZIP_DEFLATED
+    entry.external_attr = 0o100644 << 16
+    return entry
 
 
 def sdist(
@@ -105,7 +141,3 @@ def _metadata(name: str, version: str) -> bytes:
 
 def _escaped(name: str) -> str:
     return name.lower().replace("-", "_").replace(".", "_")
-
-
-def _record_digest(content: bytes) -> str:
-    return base64.urlsafe_b64encode(hashlib.sha256(content).digest()).decode().rstrip("=")

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import base64
+import hashlib
 import io
 import tarfile
 import zipfile
+from pathlib import Path
 
 import pytest
 from packaging.utils import parse_sdist_filename, parse_wheel_filename
@@ -43,5 +46,11 @@ def test_an_sdist_says_the_same_in_its_name_and_its_metadata() -> None:
         assert b"Name: acme-lib\nVersion: 1.0.0\n" in member.read()
 
 
-def test_a_payload_makes_a_wheel_of_any_size() -> None:
-    assert len(packages.wheel("acme-lib", "1.0.0", payload=bytes(1_000_000)).content) > 1_000_000
+def test_a_large_wheel_lists_its_payload_with_its_digest(tmp_path: Path) -> None:
+    path = tmp_path / packages.wheel_name("acme-lib", "1.0.0")
+    packages.write_large_wheel(path, "acme-lib", "1.0.0", (bytes(1000) for _ in range(1000)))
+    with zipfile.ZipFile(path) as archive:
+        assert archive.testzip() is None
+        record = archive.read("acme_lib-1.0.0.dist-info/RECORD").decode()
+        digest = base64.urlsafe_b64encode(hashlib.sha256(bytes(1_000_000)).digest()).decode().rstrip("=")
+        assert f"acme_lib/payload.bin,sha256={digest},1000000\n" in record
