@@ -138,7 +138,10 @@ class Services:
         """Take an entry into the first log."""
         body = intake.log_v1_body(await _document(request))
         now = self._clock()
-        return web.json_response(_rekor_reply(self._sandbox.generation(now).log_v1.append(body, now)), status=201)
+        entry = self._sandbox.generation(now).log_v1.append(body, now)
+        name = entry.leaf.hex()  # sigstore-go looks the entry up in the reply under its ETag
+        headers = {"ETag": name, "Location": f"{request.path}/{name}"}
+        return web.json_response(_rekor_reply(entry), status=201, headers=headers)
 
     async def log_v2(self, request: web.Request) -> web.Response:
         """Take an entry into the second log."""
