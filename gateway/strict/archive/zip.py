@@ -221,19 +221,16 @@ def _bound_sizes(entries: list[ZipEntry], about: str) -> None:
 
 def _check_tiling(handle: BinaryIO, entries: list[ZipEntry], directory: int, about: str) -> None:
     """Walk the local headers in the file's order: each begins where the one before ended."""
-    at = 0
     entries = sorted(entries, key=lambda entry: entry.offset)
-    for entry, following in zip(entries, [*(entry.offset for entry in entries[1:]), directory], strict=True):
-        if entry.offset != at:
-            raise Malformed(about, f"bytes that belong to no entry, or to two, before {entry.path[:200]!r}")
+    starts = [*(entry.offset for entry in entries), directory]
+    if starts[0] != 0:
+        raise Malformed(about, "bytes before the first entry")
+    for entry, following in zip(entries, starts[1:], strict=True):
         end = _data_offset(handle, entry, about) + entry.packed
-        at = following
-        if entry.flags & _FLAG_DESCRIPTOR and end < at:
-            _check_descriptor(_at(handle, end, min(at - end, 25), about), entry, about)
-        elif entry.flags & _FLAG_DESCRIPTOR or end != at:
+        if entry.flags & _FLAG_DESCRIPTOR and end < following:
+            _check_descriptor(_at(handle, end, min(following - end, 25), about), entry, about)
+        elif entry.flags & _FLAG_DESCRIPTOR or end != following:
             raise Malformed(about, f"{entry.path[:200]!r} does not end where the next entry begins")
-    if at != directory:
-        raise Malformed(about, "bytes before the directory that belong to no entry")
 
 
 def _data_offset(handle: BinaryIO, entry: ZipEntry, about: str) -> int:
