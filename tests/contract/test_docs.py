@@ -6,9 +6,11 @@ import re
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 import yaml
 
+from gateway.cli.main import commands
 from gateway.config import settings_schema
 from gateway.config.settings import read_settings
 from gateway.policy import load_policy, policy_schema
@@ -16,7 +18,6 @@ from gateway.policy import load_policy, policy_schema
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "changes").glob("*.md")])
 PAGES = sorted((ROOT / "gateway" / "reasons" / "pages").glob("*.md"))
-COMMITTED_LATER = {"docs/demo.svg"}  # written by `provgate demo --svg`
 
 
 def blocks(document: Path, language: str) -> list[str]:
@@ -42,8 +43,6 @@ def leads_somewhere(document: Path, target: str) -> bool:
         return True
     path, _, anchor = target.partition("#")
     there = (document.parent / path).resolve() if path else document
-    if str(there.relative_to(ROOT)) in COMMITTED_LATER:
-        return True
     return there.exists() and (not anchor or anchor in heading_ids(there))
 
 
@@ -141,3 +140,40 @@ def test_the_settings_of_a_page_load(name: str, tmp_path: Path) -> None:
     settings = read_settings(text, tmp_path / "gateway.yaml", {})
     assert [registry.name for registry in settings.registries] == ["python"]
     assert settings.public_url == "https://pypi.acme.example"
+
+
+def mentions(text: str) -> list[list[str]]:
+    """Every `provgate ...` of a page's code, as words; a placeholder of dots ends one."""
+    code = [
+        *re.findall(r"^```(?:sh|yaml)\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL),
+        *re.findall(r"`([^`\n]+)`", text),
+    ]
+    joined = "\n".join(code).replace("\\\n", " ")
+    found = re.findall(r"(?:^|[\s/])provgate ([^\n|&;>#]*)", joined, flags=re.MULTILINE)
+    return [re.split(r"\s+", words.strip()) for words in found]
+
+
+def unknown_words(words: list[str]) -> list[str]:
+    """The subcommands and options of one mention that the command does not have."""
+    command: click.Command = commands
+    wrong: list[str] = []
+    for word in words:
+        if isinstance(command, click.Group) and not word.startswith("-"):
+            if word not in command.commands:
+                return [*wrong, word]
+            command = command.commands[word]
+        elif word.startswith("-"):
+            known = {option for parameter in command.params for option in parameter.opts} | {"--help", "--version"}
+            wrong += [word] if word.partition("=")[0] not in known else []
+    return wrong
+
+
+@pytest.mark.parametrize("document", [*DOCUMENTS, *PAGES], ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_command_that_is_mentioned_is_there_with_its_options(document: Path) -> None:
+    said = mentions(document.read_text())
+    assert {" ".join(words): wrong for words in said if (wrong := unknown_words(words))} == {}
+
+
+def test_a_command_that_is_not_there_would_be_noticed() -> None:
+    page = "`provgate decisions lst` and\n```sh\ndocker exec gateway \\\n  provgate token create --expirs 3d\n```\n"
+    assert [unknown_words(words) for words in mentions(page)] == [["--expirs"], ["lst"]]
