@@ -73,6 +73,7 @@ class Field(NamedTuple):
     gitlab: str | None
 
 
+_PLAIN: Final = frozenset({Shape.TEXT, Shape.NUMBER, Shape.COMMIT, Shape.REF})
 FULCIO_ARC: Final = "1.3.6.1.4.1.57264.1"
 
 FIELDS: Final = (
@@ -103,7 +104,7 @@ _TEXT: Final = re.compile(r"[ -~]+")
 _NUMBER: Final = re.compile(r"[0-9]{1,20}")
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _REF: Final = re.compile(r"refs/[!-~]+")
-_REF_FORBIDDEN: Final = re.compile(r"[~^:?*\[\\%]|\.\.|//|@\{|/\.|\.lock(?:/|$)|[/.]$")
+_REF_FORBIDDEN: Final = re.compile(r"[~^:?*\[\\%]|\.\.|//|@\{|@refs/|/\.|\.lock(?:/|$)|[/.]$")
 _PATH: Final = re.compile(r"[A-Za-z0-9_.+-][A-Za-z0-9_.+ -]*")
 _GITHUB_WORKFLOW: Final = re.compile(r"\.github/workflows/[A-Za-z0-9_.+-]+\.ya?ml")
 _GITHUB_RUN: Final = re.compile(r"/actions/runs/([0-9]{1,20})/attempts/([0-9]{1,20})")
@@ -119,38 +120,38 @@ def from_certificate(subject: str, extensions: Mapping[int, str]) -> Identity:
 
     Raises `Contradiction` where a legacy extension differs from the one that replaced it.
     """
-    found: dict[str, str | None] = {}
-    for row in FIELDS:
-        new = None if row.fulcio is None else extensions.get(row.fulcio)
-        old = None if row.legacy is None else extensions.get(row.legacy)
-        if row.shape is Shape.REPOSITORY:
-            found["server"], found["repository"] = _split_uri(new)
-            if old is not None and new is not None and old != found["repository"]:
-                raise Contradiction("repository")
-            if new is None and old is not None and extensions.get(1) == GITHUB_ISSUER:
-                found["server"], found["repository"] = _GITHUB_SERVER, _repository_path(old)
-            continue
-        if old is not None and new is not None and old != new:
-            raise Contradiction(row.name)
-        value = new if new is not None else old
-        match row.shape:
-            case Shape.OWNER:
-                server, owner = _split_uri(value)
-                found["owner"] = owner if server == found["server"] else None
-            case Shape.WORKFLOW:
-                found["workflow"] = value  # read below, once the ref is known
-            case Shape.SIGNER:
-                found["build_signer"] = value
-            case Shape.RUN:
-                found["run"], found["attempt"] = run_of(value, found["server"], found["repository"])
-            case _:
-                if row.name not in found:
-                    found[row.name] = plain(row.shape, value)
-    found["subject"] = plain(Shape.TEXT, subject)
-    server, repository, ref = found["server"], found["repository"], found["ref"]
-    found["workflow"] = workflow_of(found["workflow"], server, repository, ref)
-    found["build_signer"] = signer_of(found["build_signer"], server, ref)
-    return Identity(**found)
+    said = {row.name: _said(row, extensions) for row in FIELDS}
+    server, repository = repository_of(said["repository"])
+    owner_server, owner = _split_uri(said["owner"])
+    run, attempt = run_of(said["run"], server, repository)
+    found = {row.name: plain(row.shape, said[row.name]) for row in FIELDS if row.shape in _PLAIN}
+    ref, github = found["ref"], _github_server(found["issuer"]) is not None
+    return Identity(
+        **found
+        | {
+            "subject": plain(Shape.TEXT, subject),
+            "server": server,
+            "repository": repository,
+            "owner": owner if owner_server == server else None,
+            "workflow": workflow_of(said["workflow"], server, repository, ref, github=github),
+            "build_signer": signer_of(said["build_signer"], server, ref, github=github),
+            "run": run,
+            "attempt": attempt,
+        }
+    )
+
+
+def _said(row: Field, extensions: Mapping[int, str]) -> str | None:
+    """Return the text of a row's extension, the legacy one in the new one's spelling where only that is there."""
+    new = None if row.fulcio is None else extensions.get(row.fulcio)
+    old = None if row.legacy is None else extensions.get(row.legacy)
+    if old is not None and row.shape is Shape.REPOSITORY:  # a bare path, which only GitHub's certificates had
+        if new is None:
+            return f"{_GITHUB_SERVER}/{old}" if extensions.get(1) == GITHUB_ISSUER else None
+        old = new if repository_of(new)[1] == old else old
+    if old is not None and new is not None and old != new:
+        raise Contradiction(row.name)
+    return new if new is not None else old
 
 
 def from_claims(claims: Mapping[str, object], *, gitlab: bool) -> Identity:
@@ -176,8 +177,8 @@ def from_claims(claims: Mapping[str, object], *, gitlab: bool) -> Identity:
     # GitHub's claims start at the owner, GitLab's at the host without a scheme.
     before = "https://" if gitlab else f"{server}/"
     workflow, signer = (None if found[n] is None else f"{before}{found[n]}" for n in ("workflow", "build_signer"))
-    found["workflow"] = workflow_of(workflow, server, repository, ref)
-    found["build_signer"] = signer_of(signer, server, ref)
+    found["workflow"] = workflow_of(workflow, server, repository, ref, github=not gitlab)
+    found["build_signer"] = signer_of(signer, server, ref, github=not gitlab)
     return Identity(server=server, **found)
 
 
@@ -197,31 +198,38 @@ def repository_of(uri: str | None) -> tuple[str | None, str | None]:
     return (server, path) if path is not None and "/" in path else (None, None)
 
 
-def workflow_of(uri: str | None, server: str | None, repository: str | None, ref: str | None) -> str | None:
+def workflow_of(
+    uri: str | None, server: str | None, repository: str | None, ref: str | None, *, github: bool
+) -> str | None:
     """Return the workflow's path within `repository`, from `<server>/<repository>/<path>@<ref>`.
 
-    A ref may hold `@` (`refs/tags/@acme/lib@1.0.0`) and so could a hostile file name: so the text must end with the
-    known `ref`, or hold one `@` in all.
+    GitLab separates repository and path by two slashes, since its repositories nest. A ref may hold `@`
+    (`refs/tags/@acme/lib@1.0.0`) and so could a hostile file name: so the text must end with the known `ref`, or hold
+    one `@` in all.
     """
     if uri is None or server is None or repository is None:
         return None
     rest = uri.removeprefix(f"{server}/{repository}/")
     if rest == uri:
         return None
-    rest = rest.removeprefix("/")  # GitLab separates by //
+    if not github:
+        rest = rest.removeprefix("/")
     if ref is not None and rest.endswith(f"@{ref}"):
         return path_of(rest[: -len(ref) - 1])
     path, at, other = rest.partition("@")
     return path_of(path) if at and _signer_ref(other) and "@" not in other else None
 
 
-def signer_of(uri: str | None, server: str | None, ref: str | None) -> str | None:
-    """Return `owner/repo/path@ref` from a build signer's URI on the same server."""
+def signer_of(uri: str | None, server: str | None, ref: str | None, *, github: bool) -> str | None:
+    """Return `owner/repo/path@ref` from a build signer's URI on the same server.
+
+    GitLab's `group/repo//path` is written with one slash here: its repository and path are fields of their own, and
+    its certificates name no other signer than them.
+    """
     if uri is None or server is None or not uri.startswith(f"{server}/"):
         return None
     rest = uri[len(server) + 1 :]
-    gitlab = "//" in rest
-    if gitlab:
+    if not github and "//" in rest:
         repository, _, rest = rest.partition("//")
         if ref is None or not rest.endswith(f"@{ref}"):
             return None

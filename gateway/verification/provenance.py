@@ -66,7 +66,7 @@ def read_provenance(statement: Statement) -> Provenance | None:
     if known is None:
         return Provenance(said.builder, build_type, Identity(), tuple(sorted(said.parameters)))
     unknown = tuple(sorted(set(said.parameters) - known.parameters))
-    found = {"runner": _runner(said.builder), "build_signer": signer_of(said.builder, _GITHUB, None)}
+    found = {"runner": _runner(said.builder), "build_signer": signer_of(said.builder, _GITHUB, None, github=True)}
     return Provenance(said.builder, build_type, Identity(**found | dict(known.read(said))), unknown)
 
 
