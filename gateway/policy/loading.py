@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import Final
 
 from gateway.errors import ConfigurationError
+from gateway.model.case import GrantKind
 from gateway.policy.durations import duration
 from gateway.policy.patterns import Reach, package_problem, types
 from gateway.policy.rules import (
@@ -25,6 +26,7 @@ from gateway.policy.rules import (
     Position,
     ReleaseRule,
     Rule,
+    Signer,
 )
 from gateway.policy.schema import AttestationText, CredentialText, PolicyText, ReleaseText, RuleText
 from gateway.policy.signers import read_signers
@@ -32,6 +34,7 @@ from gateway.policy.spot import Spot, exact_problem, name_problem
 from gateway.strict.yaml import load
 
 _NO_WAIT: Final = "never"
+_KINDS: Final = tuple(kind.value for kind in GrantKind)
 
 
 def load_policy(
@@ -127,7 +130,8 @@ class _Reader:
             position=position,
         )
         self._names.setdefault(rule.name, rule)
-        _check_runs(here, rule)
+        if attestations:
+            _check_runs(here, rule)
         return rule
 
     def _registries(self, spot: Spot, text: RuleText) -> tuple[str, ...]:
@@ -149,7 +153,8 @@ class _Reader:
         rule = AttestationRule(predicate, roots, read_signers(spot / "signer", text.signer), text.min_build_level or 0)
         if text.min_build_level is None:
             (spot / "min_build_level").wrong_if_null()
-        _check_level(spot / "min_build_level", rule)
+        if predicate is not None or text.signature:
+            _check_level(spot / "min_build_level", rule)
         return rule
 
 
@@ -163,14 +168,19 @@ def _credential(spot: Spot, text: CredentialText | None) -> CredentialRule:
     if text is None:
         spot.wrong_if_null()
         return CredentialRule()
-    kinds = text.kind if isinstance(text.kind, tuple) else (text.kind,)
-    if not kinds and "kind" in text.model_fields_set:
-        (spot / "kind").wrong("an empty list; write token, oidc, or remove the key")
-    if not kinds and not text.same_run:
+    kinds: tuple[GrantKind, ...] = ()
+    if "kind" in text.model_fields_set:
+        named = (spot / "kind").texts(text.kind, _kind_problem)
+        kinds = tuple(GrantKind(kind) for kind in named if kind in _KINDS)
+    elif not text.same_run:
         spot.wrong("asks for nothing; write kind or same_run: true, or remove the key")
     if text.same_run and "token" in kinds:
         (spot / "same_run").wrong("a plain token is of no run; write kind: oidc")
     return CredentialRule(kinds, text.same_run)
+
+
+def _kind_problem(text: str) -> str:
+    return "" if text in _KINDS else f"{text!r} is no kind of credential; write {' or '.join(_KINDS)}"
 
 
 def _release(spot: Spot, text: ReleaseText | None) -> ReleaseRule:
@@ -230,8 +240,12 @@ def _check_level(spot: Spot, rule: AttestationRule) -> None:
             spot.wrong("signed inside the build job is at most level 2; name the trusted builder as build_signer")
         elif level == 3 and (homes := _homes(signer.build_signer) & {one.lower() for one in signer.repository}):
             spot.wrong(f"a builder in {homes.pop()} itself is at most level 2; name one of another repository")
-        elif level == 3 and any("@refs/heads/" in one for one in signer.build_signer):
+        elif level == 3 and signer.unsafe_mutable_signer and _moving(signer):
             spot.wrong("a builder on a branch is at most level 2; name it by tag or commit")
+
+
+def _moving(signer: Signer) -> bool:
+    return any("@refs/heads/" in builder for builder in signer.build_signer)
 
 
 def _homes(builders: tuple[str, ...]) -> set[str]:

@@ -5,15 +5,18 @@ Shapes only. What the values must be, and what they may not say together, is che
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from gateway.model.case import GrantKind
 from gateway.policy.rules import Mode
 
 # One text, or a list of alternatives (CONTRACTS C.1).
 Texts: TypeAlias = str | Annotated[tuple[str, ...], Field(json_schema_extra={"minItems": 1})]
+
+_KIND: Final = {"enum": [kind.value for kind in GrantKind]}
+_KINDS: Final = {"anyOf": [_KIND, {"type": "array", "items": _KIND, "minItems": 1}]}
 
 
 class _Text(BaseModel):
@@ -75,7 +78,7 @@ class AttestationText(_Text):
 class CredentialText(_Text):
     """What the publish credential must be."""
 
-    kind: GrantKind | tuple[GrantKind, ...] = ()
+    kind: Annotated[Texts, WithJsonSchema(_KINDS)] = ()
     """`token` or `oidc`; absent: either."""
     same_run: bool = False
     """The credential is of the very run that signed."""
@@ -106,7 +109,9 @@ class RuleText(_Text):
     attestations: Annotated[tuple[AttestationText, ...], Field(json_schema_extra={"minItems": 1})]
     """All of them must be there."""
     credential: CredentialText | None = None
+    """What the publish credential must be; absent: any that covers the package."""
     release: ReleaseText | None = None
+    """What holds for all files of one version; absent: nothing."""
     hold: Annotated[str, Field(json_schema_extra={"pattern": "^(never|[1-9][0-9]*[smhd])$"})] = ""
     """How long an upload may wait for its evidence where the protocol can hold (OCI), like `30m`; or `never`."""
 
