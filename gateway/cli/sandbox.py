@@ -74,7 +74,9 @@ def sign(
         digest = hashlib.file_digest(handle, "sha256").hexdigest()
     subjects = [(name or artifact.name, {"sha256": digest})]
     statement = slsa_provenance(subjects, build) if predicate == "slsa" else publish_attestation(subjects)
-    bundle = Sandbox.load(directory).sign_statement(statement, signer, now())
+    signing = Sandbox.load(directory)
+    bundle = signing.sign_statement(statement, signer, now())
+    signing.save(directory)  # its logs have grown by this entry
     ending = f".{predicate}.attestation" if form == "pep740" else ".sigstore.json"
     target = output or artifact.with_name(artifact.name + ending)
     target.write_bytes(pep740(bundle) if form == "pep740" else bundle)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-# A UUID-derived arc (ITU-T X.667), so that it belongs to nobody else.
-SANDBOX_OID: Final = "2.25.221803046283474091385203571940623811794"
+# Below 2.999, the arc that ITU-T X.660 keeps for examples: nobody else's, and short enough for Go's X.509 parser, which
+# refuses arcs over 31 bits (a UUID's arc shut cosign out).
+SANDBOX_OID: Final = "2.999.57264.1"
 SANDBOX_ORGANIZATION: Final = "provgate sandbox - not for production"
