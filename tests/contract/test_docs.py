@@ -142,6 +142,12 @@ def test_the_settings_of_a_page_load(name: str, tmp_path: Path) -> None:
     assert settings.public_url == "https://pypi.acme.example"
 
 
+def test_the_picture_of_the_rooms_has_every_room() -> None:
+    (picture, *_) = blocks(ROOT / "docs" / "architecture.md", "text")
+    rooms = {path.parent.name for path in (ROOT / "gateway").glob("*/__init__.py")}
+    assert rooms - set(re.findall(r"[a-z_]+", picture)) == set()
+
+
 def mentions(text: str) -> list[list[str]]:
     """Every `provgate ...` of a page's code, as words; a placeholder of dots ends one."""
     code = [
