@@ -15,8 +15,23 @@ from gateway.model.intent import Record
 from gateway.reasons import Code, Reason, ascii_text
 
 AT = datetime(2026, 11, 24, 10, 5, 7, tzinfo=UTC)
-# What begins or ends something in HTML, beside any other text; surrogates too, which no encoder takes.
-HOSTILE = st.text(st.one_of(st.sampled_from("<>\"'&;={}%\r\n\t\0\x1b\u202e"), st.characters(codec=None)), min_size=1)
+# What begins or ends something in HTML, between any other text; surrogates too, which no encoder takes.
+MARKUP = [
+    "<b>",
+    "</code>",
+    "<script>",
+    "<!--",
+    "-->",
+    '" onclick="x',
+    "'>",
+    "&lt;",
+    "&#60;",
+    "{{",
+    "{%",
+    "\r\n",
+    "\u202e",
+]
+HOSTILE = st.lists(st.sampled_from(MARKUP) | st.text(st.characters(codec=None)), min_size=1).map("".join).filter(bool)
 
 
 def record(about: str, expected: str, got: str, rule: str) -> Record:
