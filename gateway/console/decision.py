@@ -122,6 +122,7 @@ def decision_html(record: Record, intent: Intent | None = None) -> str:
         summary=_summary(record.decision),
         fate=_FATES.get(intent.settlement, "") if intent and intent.settlement else "",
         signers=signers,
+        built_by=_built_by(record.decision.signer),
         checks=sorted(shown.checks, key=lambda check: _FIRST.index(Result(check.result))),
         sole=shown.files[0].name if len(shown.files) == 1 else None,
         tally=[(result.value, n) for result in Result if (n := _count(record.decision, result))],
@@ -153,6 +154,14 @@ def _summary(decision: Decision) -> str:
             return f"{things} still missing. It is out of everybody's reach until then."
         case Outcome.REJECT:
             return f"{things} wrong. Nothing was published."
+
+
+def _built_by(signer: Identity | None) -> tuple[str, ...]:
+    """Who met the rule, in the few words that matter: a workflow of a repository at a ref, or a person's address."""
+    if signer is None:
+        return ()
+    workflow = (signer.repository, signer.workflow, signer.ref)
+    return tuple(text for text in workflow if text) or tuple(filter(None, (signer.subject,)))
 
 
 def _count(decision: Decision, result: Result) -> int:

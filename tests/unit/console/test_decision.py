@@ -149,7 +149,9 @@ def test_only_the_signer_that_met_the_rule_is_said_to_have_met_it() -> None:
     assert "met the rule" not in decision_html(accepted)
     (proved,) = [finding.attestation for finding in accepted.case.findings if finding.attestation]
     met = replace(accepted, decision=replace(accepted.decision, signer=proved.signer))
-    assert decision_html(met).count("met the rule") == 1
+    page = decision_html(met)
+    assert page.count("met the rule") == 1
+    assert "Signed by mallory/libs" in " ".join(read(page).text.partition("Every check")[0].split())
     assert [piece["met_rule"] for piece in decision_json(met)["evidence"]] == [True, False]
 
 
