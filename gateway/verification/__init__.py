@@ -1,6 +1,6 @@
 """Evidence and trust roots to findings: the only room that knows Sigstore, X.509, DSSE and in-toto."""
 
-from gateway.verification.formats import detect
+from gateway.verification.formats import detect, pieces
 from gateway.verification.settings import TRUSTED_ROOT, TrustRootSettings, material_names
 from gateway.verification.trust_root import TrustRoot, build_trust_root
 from gateway.verification.verifier import verify
@@ -12,5 +12,6 @@ __all__ = [
     "build_trust_root",
     "detect",
     "material_names",
+    "pieces",
     "verify",
 ]

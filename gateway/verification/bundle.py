@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 from gateway import limits
 from gateway.errors import Malformed
@@ -60,6 +60,14 @@ class MessageSignature:
 
 
 @dataclass(frozen=True, slots=True)
+class SimpleSigning:
+    """A signature over a payload that names an image (cosign's older form)."""
+
+    signature: bytes
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Envelope:
     """A DSSE envelope, its payload still unread."""
 
@@ -74,6 +82,13 @@ class Envelope:
         return b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(self.payload), self.payload)
 
 
+Content: TypeAlias = MessageSignature | SimpleSigning | Envelope
+
+
+class UnsupportedKind(Malformed):
+    """Well-formed evidence of a kind that is not verified here."""
+
+
 @dataclass(frozen=True, slots=True)
 class Bundle:
     """Everything one piece of evidence holds; `version` is the minor version of its media type.
@@ -86,7 +101,13 @@ class Bundle:
     key_hint: str | None
     entries: tuple[LogEntry, ...]
     timestamps: tuple[bytes, ...]
-    content: MessageSignature | Envelope
+    content: Content
+
+    @property
+    def signature(self) -> bytes:
+        """The signature that timestamps are over: the only one, in every form but a bare envelope."""
+        content = self.content
+        return content.signatures[0] if isinstance(content, Envelope) else content.signature
 
 
 def read_bundle(body: bytes) -> Bundle:

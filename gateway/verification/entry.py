@@ -16,7 +16,7 @@ from gateway import limits
 from gateway.errors import Malformed
 from gateway.strict import base64, json
 from gateway.strict.json import Object
-from gateway.verification.bundle import Envelope, LogEntry, MessageSignature, octets
+from gateway.verification.bundle import Content, Envelope, LogEntry, octets
 
 KINDS: Final = frozenset(
     (kind, version) for kind in ("hashedrekord", "dsse", "intoto") for version in ("0.0.1", "0.0.2")
@@ -89,7 +89,7 @@ def read_body(entry: LogEntry) -> EntryBody:
 
 
 def difference(
-    body: EntryBody, content: MessageSignature | Envelope, verifier: bytes, digests: Mapping[str, bytes]
+    body: EntryBody, content: Content, verifier: bytes, digests: Mapping[str, bytes]
 ) -> str:
     """Say how the entry is of something else than this content and signer, or return an empty text.
 

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from gateway import limits
-from gateway.errors import Malformed
+from gateway.errors import Malformed, TooLarge
 from gateway.model.evidence import Format
 from gateway.strict import json
-from gateway.verification.bundle import Bundle, read_bundle, read_pep740
+from gateway.strict.json import Object
+from gateway.verification.bundle import Bundle, UnsupportedKind, read_bundle, read_envelope, read_pep740
+from gateway.verification.cosign import certificates_in, read_cosign
+
+# The first row whose keys are all there names the format.
+_MARKS: Final = (
+    (frozenset({"mediaType"}), Format.BUNDLE),
+    (frozenset({"verificationMaterial"}), Format.BUNDLE),
+    (frozenset({"verification_material"}), Format.PEP740),
+    (frozenset({"payloadType", "payload", "signatures"}), Format.DSSE),
+    (frozenset({"payload", "annotations"}), Format.COSIGN),
+    (frozenset({"signed", "signatures"}), Format.LAYOUT),
+)
 
 
 def detect(body: bytes) -> Format:
@@ -15,14 +29,20 @@ def detect(body: bytes) -> Format:
         document = json.parse_object(body, "evidence", limit=limits.EVIDENCE_BYTES)
     except Malformed:
         return Format.UNKNOWN
-    keys = document.keys()
-    if "mediaType" in keys or "verificationMaterial" in keys:
-        return Format.BUNDLE
-    if "verification_material" in keys:
-        return Format.PEP740
-    if {"payloadType", "payload", "signatures"} <= keys:
-        return Format.DSSE
-    return Format.UNKNOWN
+    return next((form for keys, form in _MARKS if keys <= document.keys()), Format.UNKNOWN)
+
+
+def pieces(body: bytes) -> tuple[bytes, ...]:
+    """Split a `.jsonl` file into its lines, each a piece of evidence of its own; raises `TooLarge`.
+
+    A single document that spans lines (a pretty-printed bundle) is one piece.
+    """
+    lines = [line for line in body.split(b"\n") if line.strip()]
+    if len(lines) <= 1 or not all(line.lstrip().startswith(b"{") and line.rstrip().endswith(b"}") for line in lines):
+        return (body,)
+    if len(lines) > limits.EVIDENCE_PER_REQUEST:
+        raise TooLarge("evidence", f"{limits.EVIDENCE_PER_REQUEST} pieces")
+    return tuple(lines)
 
 
 def read(body: bytes, form: Format) -> Bundle:
@@ -32,6 +52,26 @@ def read(body: bytes, form: Format) -> Bundle:
             return read_bundle(body)
         case Format.PEP740:
             return read_pep740(body)
-        case _:
+        case Format.DSSE:
+            return _read_dsse(json.parse_object(body, "envelope", limit=limits.EVIDENCE_BYTES))
+        case Format.COSIGN:
+            return read_cosign(body)
+        case Format.LAYOUT:
+            raise UnsupportedKind("evidence", "an in-toto layout or link, which is not judged by itself")
+        case Format.UNKNOWN:
             json.parse_object(body, "evidence", limit=limits.EVIDENCE_BYTES)  # says what is wrong with the JSON
             raise Malformed("evidence", "not a bundle, an attestation or an envelope")
+
+
+def _read_dsse(envelope: Object) -> Bundle:
+    """Read a bare envelope: signed by a key, or with the certificate beside the signature and no proof of the time.
+
+    The SLSA generators wrote the latter: what the log said of it is in the log alone, so no root with a threshold
+    accepts it.
+    """
+    read = read_envelope(envelope, "envelope")
+    first = json.items(envelope, "signatures", dict, "envelope", most=limits.SIGNATURES)[0]
+    leaf = json.optional(first, "cert", str, "envelope.signatures")
+    certificates = certificates_in(leaf)[:1] if leaf else ()
+    hint = None if certificates else json.optional(first, "keyid", str, "envelope.signatures") or ""
+    return Bundle(3, certificates, hint, (), (), read)

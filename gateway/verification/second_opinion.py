@@ -28,7 +28,7 @@ from sigstore.models import ClientTrustConfig
 from sigstore.verify import Verifier
 from sigstore_models.common.v1 import HashAlgorithm
 
-from gateway.verification.bundle import Bundle, Envelope, LogEntry
+from gateway.verification.bundle import Bundle, Envelope, LogEntry, MessageSignature, SimpleSigning
 from gateway.verification.certificate import Leaf
 from gateway.verification.trust_root import TrustRoot
 
@@ -57,6 +57,7 @@ def knows(root: TrustRoot, leaf: Leaf | None, bundle: Bundle) -> bool:
     (entry,) = bundle.entries
     return (
         leaf.key.public.curve.name == "secp256r1"
+        and not isinstance(bundle.content, SimpleSigning)
         and (entry.kind, entry.version) in _KINDS
         and entry.proof is not None
         and entry.proof.checkpoint is not None
@@ -131,10 +132,11 @@ def _plain(bundle: Bundle) -> bytes:
             }
         }
     else:
-        body = {"messageSignature": {"signature": _b64(content.signature)}}
-        if content.digest is not None:
+        message: dict[str, object] = {"signature": _b64(content.signature)}
+        if isinstance(content, MessageSignature) and content.digest is not None:
             hint = {"algorithm": content.algorithm or "SHA2_256", "digest": _b64(content.digest)}
-            body = {"messageSignature": {"signature": _b64(content.signature), "messageDigest": hint}}
+            message["messageDigest"] = hint
+        body = {"messageSignature": message}
     document = {
         "mediaType": _MEDIA_TYPES[bundle.version],
         "verificationMaterial": signer

@@ -35,8 +35,18 @@ from gateway.model.evidence import Attestation, Evidence, Finding, Format, Prove
 from gateway.reasons import Code, Reason
 from gateway.verification import inclusion, promise, sct, timestamp
 from gateway.verification import second_opinion as peer
-from gateway.verification.bundle import IN_TOTO, Bundle, Envelope, LogEntry, MessageSignature
+from gateway.verification.bundle import (
+    IN_TOTO,
+    Bundle,
+    Content,
+    Envelope,
+    LogEntry,
+    MessageSignature,
+    SimpleSigning,
+    UnsupportedKind,
+)
 from gateway.verification.certificate import Issuer, Leaf, load, path, read_issuer, read_leaf, self_issued
+from gateway.verification.cosign import read_subject
 from gateway.verification.entry import KINDS, EntryBody, difference, read_body
 from gateway.verification.formats import detect, read
 from gateway.verification.keys import PublicKey
@@ -53,10 +63,6 @@ _Path = tuple[Authority, tuple[Issuer, ...]]
 _LEAVES: Final[Memory[bytes, Leaf]] = Memory(1024)
 _PATHS: Final[Memory[tuple[str, bytes], tuple[_Path, ...]]] = Memory(4096)
 _SCTS: Final[Memory[tuple[str, bytes, bytes], frozenset[bytes]]] = Memory(4096)
-
-
-class _UnsupportedKind(Malformed):
-    """Well-formed evidence of a kind that is not verified here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,16 +185,18 @@ def _read(evidence: Evidence) -> _Read:
     entries = []
     for entry in bundle.entries:
         if (entry.kind, entry.version) not in KINDS:
-            raise _UnsupportedKind("log entry", f"an entry of kind {entry.kind} {entry.version}")
+            raise UnsupportedKind("log entry", f"an entry of kind {entry.kind} {entry.version}")
         entries.append((entry, read_body(entry)))
     statement = provenance = None
+    if isinstance(bundle.content, SimpleSigning):
+        read_subject(bundle.content.payload)  # malformed before any root
     if isinstance(bundle.content, Envelope):
         if bundle.content.payload_type != IN_TOTO:
-            raise _UnsupportedKind("envelope", f"a payload of type {bundle.content.payload_type}")
+            raise UnsupportedKind("envelope", f"a payload of type {bundle.content.payload_type}")
         statement = read_statement(bundle.content.payload)
         provenance = read_provenance(statement)
-    elif bundle.content.algorithm not in {None, *_HINTS}:
-        raise _UnsupportedKind("messageSignature", f"a digest of kind {bundle.content.algorithm}")
+    elif isinstance(bundle.content, MessageSignature) and bundle.content.algorithm not in {None, *_HINTS}:
+        raise UnsupportedKind("messageSignature", f"a digest of kind {bundle.content.algorithm}")
     return _Read(bundle, leaf, leaf_hash, tuple(entries), statement, provenance)
 
 
@@ -227,10 +235,14 @@ def _names(key: NamedKey) -> frozenset[str]:
     return frozenset({key.name, fingerprint.hex(), binascii.b2a_base64(fingerprint, newline=False).decode()})
 
 
-def _made(key: PublicKey, content: MessageSignature | Envelope, files: Sequence[tuple[Digest, ...]]) -> bool:
-    if isinstance(content, Envelope):
-        return all(key.signed(signature, content.pae) for signature in content.signatures)
-    return any(key.signed_digest(content.signature, _strong(file)) is not None for file in files)
+def _made(key: PublicKey, content: Content, files: Sequence[tuple[Digest, ...]]) -> bool:
+    match content:
+        case Envelope():
+            return any(key.signed(signature, content.pae) for signature in content.signatures)
+        case SimpleSigning():
+            return key.signed(content.signature, content.payload)
+        case MessageSignature():
+            return any(key.signed_digest(content.signature, _strong(file)) is not None for file in files)
 
 
 # --- 3. Time ------------------------------------------------------------------------------------------------------
@@ -238,10 +250,9 @@ def _made(key: PublicKey, content: MessageSignature | Envelope, files: Sequence[
 
 def _timestamps(trial: _Trial) -> None:
     """Verify every timestamp token; a root without authorities has nobody who could vouch for one."""
-    root, content = trial.root, trial.read.bundle.content
+    root, signature = trial.root, trial.read.bundle.signature
     if not root.timestamp_authorities:
         return
-    signature = content.signature if isinstance(content, MessageSignature) else content.signatures[0]
     for data in trial.read.bundle.timestamps:
         try:
             token = timestamp.read_token(data)
@@ -387,16 +398,23 @@ def _enough(trial: _Trial) -> None:
 
 
 def _content(trial: _Trial) -> None:
-    content, key = trial.read.bundle.content, trial.signer.key
-    if isinstance(content, MessageSignature):
-        _message(trial, content, key)
-        return
-    assert trial.read.statement is not None
-    pae = content.pae
-    if all(key.signed(signature, pae) for signature in content.signatures):
-        trial.covers = trial.read.statement.subjects
-    else:
-        trial.refuse(Code.SIGNATURE_INVALID, "a signature over this statement", "another signature")
+    read, key = trial.read, trial.signer.key
+    match read.bundle.content:
+        case MessageSignature() as message:
+            _message(trial, message, key)
+        case SimpleSigning() as simple:
+            trial.digests = {"sha256": hashlib.sha256(simple.payload).digest()}
+            if key.signed(simple.signature, simple.payload):
+                trial.covers = (read_subject(simple.payload),)
+            else:
+                trial.refuse(Code.SIGNATURE_INVALID, "a signature over this payload", "another signature")
+        case Envelope() as envelope:
+            assert read.statement is not None
+            pae = envelope.pae
+            if any(key.signed(signature, pae) for signature in envelope.signatures):
+                trial.covers = read.statement.subjects
+            else:
+                trial.refuse(Code.SIGNATURE_INVALID, "a signature over this statement", "another signature")
 
 
 def _message(trial: _Trial, content: MessageSignature, key: PublicKey) -> None:
@@ -466,7 +484,7 @@ def _unclaimed(about: str, root: TrustRoot, read: _Read) -> Reason:
 
 def _unreadable(about: str, error: Exception) -> Reason:
     match error:
-        case _UnsupportedKind():
+        case UnsupportedKind():
             return Reason(Code.EVIDENCE_UNSUPPORTED, about, got=str(error))
         case TooLarge():
             return Reason(Code.EVIDENCE_LIMIT, about, error.limit, error.about)
