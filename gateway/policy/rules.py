@@ -117,7 +117,7 @@ class Rule:
 
     def applies(self, registry: str, purl: str) -> bool:
         """Whether this rule speaks of a package (purl without version and qualifiers) in a registry."""
-        return (not self.registries or registry in self.registries) and any(matches(p, purl) for p in self.packages)
+        return (not self.registries or registry in self.registries) and any(_matches(p, purl) for p in self.packages)
 
     def holds_for(self, ecosystem: str) -> timedelta:
         """How long an upload may wait for its evidence; `NEVER` where its protocol cannot keep it out of reach."""
@@ -140,3 +140,8 @@ class Policy:
     def rule_for(self, registry: str, purl: str) -> Rule | None:
         """The first rule that applies, or None."""
         return next((rule for rule in self.rules if rule.applies(registry, purl)), None)
+
+
+def _matches(pattern: str, purl: str) -> bool:
+    """Look at the plain beginning first: among 10,000 rules, few are worth compiling a pattern for."""
+    return purl.startswith(pattern.partition("*")[0]) and matches(pattern, purl)

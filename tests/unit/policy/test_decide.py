@@ -76,6 +76,7 @@ ACCEPTED = {
     "other bytes withdrawn": lab.case(history=History(revoked=frozenset({OTHER}))),
     "a file of the same run before": released(),
     "the last moment of an open release": released(at=lab.AT - timedelta(days=14)),
+    "the same bytes of another run before": released(canonical=lab.CANONICAL, sha256=SHA256, signer=ci(run="6")),
     "the same bytes in a closed release": released(
         canonical=lab.CANONICAL, sha256=SHA256, at=lab.AT - timedelta(days=99)
     ),
@@ -393,6 +394,13 @@ def test_without_a_rule_the_checks_that_hold_under_any_are_reported_all_the_same
     case = replace(claimed("name", "other"), history=History(revoked=frozenset({SHA256})))
     decision = decide(case, Policy())
     assert codes(decision) == {"no-rule", "package-metadata-mismatch", "digest-revoked"}
+
+
+@pytest.mark.parametrize("field", ["run", "issuer", "repository"])
+def test_two_absences_are_not_the_same_run(field: str) -> None:
+    vague = ci(**{field: None})
+    case = lab.case(findings=[finding(attestation(signer=vague))], by=grant(holder=vague))
+    assert "credential-run-mismatch" in codes(decide(case, lab.policy()))
 
 
 def test_every_reason_is_reported_and_none_twice() -> None:
