@@ -46,7 +46,9 @@ class Crash:
         """Publish through a gateway that dies at this point, and see that it did."""
         self.world.stop()
         command = [sys.executable, "-P", str(KILLED), str(self.world.settings), point]
-        with Program(command, self.world.folder / f"killed-{point}.log", env=environment(), cwd=self.world.folder) as gate:
+        with Program(
+            command, self.world.folder / f"killed-{point}.log", env=environment(), cwd=self.world.folder
+        ) as gate:
             self.world.address = gate.wait_for_line(LISTENING).rstrip("/")
             run = self.publish(of)
             assert gate.wait_until_end() == -signal.SIGKILL

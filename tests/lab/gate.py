@@ -145,7 +145,9 @@ async def lab_gate(
         Sandbox.create(at).save(roots / "sandbox")
     sandbox = Sandbox.load(roots / "sandbox")
     loaded = load_trust_roots(roots)
-    trust = Trust(load_policy({"lab.yaml": policy}, trust_roots=frozenset(loaded)), tuple(loaded.values()), allow_sandbox=True)
+    trust = Trust(
+        load_policy({"lab.yaml": policy}, trust_roots=frozenset(loaded)), tuple(loaded.values()), allow_sandbox=True
+    )
     numbers = itertools.count(1)
     surroundings = Surroundings(
         **{
