@@ -128,6 +128,6 @@ def _central(fields: Mapping[str, int | bytes], entry: Entry) -> bytes:
     name = fields["name"]
     assert isinstance(name, bytes)
     numbers = [fields[key] for key in ("crc", "packed", "size")]
-    head = (b"PK\x01\x02", 0x31E, 20, fields["flags"], fields["method"], 0, 0)
+    head = (b"PK\x01\x02", 0x31E, fields.get("needs", 20), fields["flags"], fields["method"], 0, 0)
     rest = (len(name), len(entry.extra), 0, fields.get("disk", 0), 0, entry.attributes, fields["offset"])
     return struct.pack("<4s6H3L5H2L", *head, *numbers, *rest) + name + entry.extra

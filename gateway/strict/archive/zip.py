@@ -29,6 +29,7 @@ _COMMENT: Final = 0xFFFF
 _FULL16: Final = 0xFFFF  # «see the 64-bit record»
 _FULL32: Final = 0xFFFFFFFF
 _STORED, _DEFLATED = 0, 8
+_NEWEST: Final = 63  # version 6.3 of the format, as far as readers go
 _FLAG_DESCRIPTOR: Final = 1 << 3
 _FLAG_UTF8: Final = 1 << 11
 _KNOWN_FLAGS: Final = 0b110 | _FLAG_DESCRIPTOR | _FLAG_UTF8  # bits 1 and 2 only say how hard deflate tried
@@ -149,7 +150,7 @@ def _central(directory: bytes, count: int, about: str) -> Iterator[ZipEntry]:
         if at + _CENTRAL.size > len(directory):
             raise Malformed(about, "the directory ends too early")
         (
-            signature, _, _, flags, method, _, _, crc, packed, size,
+            signature, _, needs, flags, method, _, _, crc, packed, size,
             name_length, extra_length, comment_length, disk, _, attributes, offset,
         ) = _CENTRAL.unpack_from(directory, at)  # fmt: skip
         name_at = at + _CENTRAL.size
@@ -166,8 +167,8 @@ def _central(directory: bytes, count: int, about: str) -> Iterator[ZipEntry]:
             raise Malformed(
                 about, f"{raw_name[:200]!r} is packed with method {method}; only stored and deflate are read"
             )
-        if disk:
-            raise Malformed(about, "the archive is split over several files")
+        if disk or needs > _NEWEST:
+            raise Malformed(about, f"{raw_name[:200]!r} is split over several files, or for newer readers")
         path, folder = _path(raw_name, flags, attributes, about)
         if (method == _STORED and size != packed) or (folder and size):
             raise Malformed(about, f"the sizes of {path[:200]!r} contradict each other")

@@ -111,6 +111,7 @@ def test_every_form_of_a_data_descriptor_is_read(form: str) -> None:
         (replace(A, flags=1 << 13), "encrypted"),
         (replace(A, method=12), "method 12"),
         (replace(A, central={"disk": 1}), "split"),
+        (replace(A, central={"needs": 64}), "newer readers"),
         (replace(A, method=0, central={"size": 3}), "contradict"),
         (replace(A, central={"size": 2**31}, local={"size": 2**31}), "cannot unpack"),
         (replace(A, extra=b"\x75\x70\x01\x00x"), "second name"),
