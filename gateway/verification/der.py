@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -17,6 +18,7 @@ GENERALIZED_TIME: Final = 0x18
 CONTEXT_0: Final = 0xA0
 CONTEXT_1: Final = 0xA1
 _ABOUT: Final = "timestamp token"
+_TIME: Final = re.compile(r"([0-9]{14})(?:\.([0-9]{1,9}))?Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +81,11 @@ def integer(element: Element) -> int:
 def generalized_time(element: Element) -> datetime:
     """Read a GeneralizedTime of RFC 3161: UTC, with or without a fraction of a second."""
     text = expect(element, GENERALIZED_TIME).value.decode("ascii", "replace")
-    whole, _, fraction = text.removesuffix("Z").partition(".")
-    good = text.endswith("Z") and len(whole) == 14 and whole.isascii() and whole.isdigit()
-    if not good or (fraction and not (fraction.isascii() and fraction.isdigit() and len(fraction) <= 9)):
+    found = _TIME.fullmatch(text)
+    if found is None:
         raise Malformed(_ABOUT, "not a time in UTC")
     try:
-        seconds = datetime.strptime(whole, "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+        seconds = datetime.strptime(found[1], "%Y%m%d%H%M%S").replace(tzinfo=UTC)
     except ValueError as error:
         raise Malformed(_ABOUT, "not a time") from error
-    return seconds.replace(microsecond=int(fraction[:6].ljust(6, "0"))) if fraction else seconds
+    return seconds.replace(microsecond=int((found[2] or "")[:6].ljust(6, "0")))

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-from functools import cache
-
 import pytest
 import yaml
 
-from gateway.model.digest import Digest
-from gateway.model.evidence import Evidence, EvidenceRef, Finding, Format, Source
 from gateway.reasons import Code
 from gateway.sandbox import Sandbox, Shape, Spoil
 from gateway.sandbox import spoil as spoils
-from gateway.verification import TRUSTED_ROOT, TrustRoot, TrustRootSettings, build_trust_root, verify
+from gateway.verification import TRUSTED_ROOT, TrustRootSettings, build_trust_root
 from tests.lab import sigstore as lab
+from tests.lab.findings import find, made, root
 
 # What each spoil must be called. A part that two steps look at (payload, digest) is also not what the log holds.
 CODES: dict[Spoil, Code] = {
@@ -61,7 +57,6 @@ CODES: dict[Spoil, Code] = {
     Spoil.TIMESTAMP_AUTHORITY_RETIRED: Code.TIMESTAMP_INVALID,
 }
 NOT_LOGGED = {Spoil.PAYLOAD_ALTERED, Spoil.DIGEST_OTHER}
-FILE = (Digest("sha256", hashlib.sha256(lab.CONTENT).hexdigest()),)
 CASES = [
     (spoil, shape, kind)
     for spoil in Spoil
@@ -69,27 +64,6 @@ CASES = [
     for kind, fits in (("statement", spoils.of_statements), ("digest", spoils.of_digests))
     if fits(spoil)
 ]
-
-
-@cache
-def root(shape: Shape) -> TrustRoot:
-    """The sandbox's root, with the thresholds that fit the shape."""
-    made = lab.sandbox()
-    alone = shape is Shape.TIMESTAMP
-    text = made.trust_root_yaml(sct=0, log=0, timestamp=1) if alone else made.trust_root_yaml()
-    settings = TrustRootSettings.model_validate(yaml.safe_load(text))
-    return build_trust_root("sandbox", settings, {TRUSTED_ROOT: made.trusted_root()})
-
-
-def find(body: bytes, *roots: TrustRoot, allow_sandbox: bool = True) -> tuple[Finding, ...]:
-    ref = EvidenceRef("id", Format.UNKNOWN, Source.REQUEST)
-    return verify(Evidence(ref, body), roots, [FILE], lab.NOW, allow_sandbox=allow_sandbox)
-
-
-def made(spoil: Spoil | None, shape: Shape, kind: str) -> bytes:
-    if kind == "statement":
-        return lab.provenance_bundle(spoil=spoil, shape=shape)
-    return lab.signature_bundle(spoil=spoil, shape=shape)
 
 
 @pytest.mark.parametrize("kind", ["statement", "digest"])

@@ -1,0 +1,37 @@
+"""The sandbox's evidence under the sandbox's root: the shortest way from a shape to a finding."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+
+import yaml
+
+from gateway.model.digest import Digest
+from gateway.model.evidence import Evidence, EvidenceRef, Finding, Format, Source
+from gateway.sandbox import Shape, Spoil
+from gateway.verification import TRUSTED_ROOT, TrustRoot, TrustRootSettings, build_trust_root, verify
+from tests.lab import sigstore as lab
+
+FILE = (Digest("sha256", hashlib.sha256(lab.CONTENT).hexdigest()),)
+
+
+@cache
+def root(shape: Shape) -> TrustRoot:
+    """The sandbox's root, with the thresholds that fit the shape."""
+    made = lab.sandbox()
+    alone = shape is Shape.TIMESTAMP
+    text = made.trust_root_yaml(sct=0, log=0, timestamp=1) if alone else made.trust_root_yaml()
+    settings = TrustRootSettings.model_validate(yaml.safe_load(text))
+    return build_trust_root("sandbox", settings, {TRUSTED_ROOT: made.trusted_root()})
+
+
+def find(body: bytes, *roots: TrustRoot, allow_sandbox: bool = True) -> tuple[Finding, ...]:
+    ref = EvidenceRef("id", Format.UNKNOWN, Source.REQUEST)
+    return verify(Evidence(ref, body), roots, [FILE], lab.NOW, allow_sandbox=allow_sandbox)
+
+
+def made(spoil: Spoil | None, shape: Shape, kind: str) -> bytes:
+    if kind == "statement":
+        return lab.provenance_bundle(spoil=spoil, shape=shape)
+    return lab.signature_bundle(spoil=spoil, shape=shape)
