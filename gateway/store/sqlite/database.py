@@ -15,6 +15,7 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -54,6 +55,9 @@ class Database:
     def write(self, run: Callable[[sqlite3.Connection], T]) -> Future[T]:
         """Hand a write over; the future is done once it is durable, or has failed and left nothing."""
         future: Future[T] = Future()
+        # Running from the start, so that it cannot be cancelled: a client that goes away must not leave it unknown
+        # whether its publish was recorded.
+        future.set_running_or_notify_cancel()
         with self._lock:
             if self._closed:
                 raise StoreError("the store is closed")
@@ -158,8 +162,9 @@ class Database:
         self._writer.execute("RELEASE one")
 
     def _undo(self) -> None:
-        if self._writer.in_transaction:
-            self._writer.execute("ROLLBACK")
+        with suppress(sqlite3.Error):  # what cannot be undone lets no further transaction begin
+            if self._writer.in_transaction:
+                self._writer.execute("ROLLBACK")
 
     def _watch(self, *, stale: bool) -> bool:
         try:

@@ -220,8 +220,7 @@ class SqliteStore(Store):
     # --- inside ---------------------------------------------------------------------------------------------------
 
     async def _write(self, run: Callable[[sqlite3.Connection], T]) -> T:
-        # Shielded: a client that goes away must not make it unknown whether its publish was recorded.
-        return await asyncio.shield(asyncio.wrap_future(self._database.write(run)))
+        return await asyncio.wrap_future(self._database.write(run))
 
     async def _read(self, run: Callable[[sqlite3.Connection], T]) -> T:
         try:

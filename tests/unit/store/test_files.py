@@ -12,6 +12,7 @@ import pytest
 
 from gateway.errors import StoreError
 from gateway.store import Store, load_or_create_key
+from gateway.store.files import _create_key
 from tests.lab import records
 
 KEY = b"k" * 32
@@ -56,7 +57,7 @@ async def test_a_directory_that_others_can_write_is_refused(place: Path, wrong: 
         await Store.open(f"sqlite:///{place}", KEY)
     with pytest.raises(StoreError, match="lets others write the directory"):
         load_or_create_key(place.parent / "key")
-    assert list(place.parent.iterdir()) == []  # noqa: ASYNC240 - nothing waits
+    assert list(place.parent.iterdir()) == []
 
 
 @pytest.mark.parametrize("url", ["sqlite:provgate.db", "sqlite://provgate.db", "postgresql:///provgate", "", "/tmp/x"])
@@ -87,6 +88,14 @@ def test_many_that_start_at_once_read_one_key(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         keys = set(pool.map(load_or_create_key, [tmp_path / "state" / "key"] * 32))
     assert len(keys) == 1
+
+
+def test_the_second_to_make_a_key_leaves_the_firsts(tmp_path: Path) -> None:
+    _create_key(tmp_path / "key")
+    first = (tmp_path / "key").read_bytes()
+    _create_key(tmp_path / "key")
+    assert (tmp_path / "key").read_bytes() == first
+    assert len(list(tmp_path.iterdir())) == 1
 
 
 @pytest.mark.parametrize("text", ["", "ab", "00" * 31, "00" * 33, "zz" * 32, "\xe9" * 64])

@@ -105,6 +105,8 @@ async def test_a_published_name_that_was_damaged_and_removed_stays_bound(store: 
     await publish(store, records.record("two"), Settlement.DAMAGED)
     await store.settle("two", Settlement.ABSENT, "", AT)
     assert await begin(store, other_bytes("three")) == Conflict(WHEEL, GOOD, Cause.BOUND)
+    assert await begin(store, records.record("four")) == Began()
+    assert await begin(store, records.record("five")) == Conflict(WHEEL, GOOD, Cause.OPEN, "four")
 
 
 async def test_revoked_bytes_cannot_begin(store: Store) -> None:
@@ -293,6 +295,12 @@ async def test_withdrawn_bytes_are_withheld_under_every_name_they_were_published
         "leaked",
         AT,
     )
+
+
+async def test_bytes_that_were_never_published_can_be_withdrawn(store: Store) -> None:
+    await store.revoke_digest(GOOD, "ops@acme.example", "leaked", AT)
+    assert store.revoked() == {GOOD}
+    assert store.withheld("python") == {}
 
 
 async def test_what_was_accepted_grows_with_each_publish(store: Store) -> None:
