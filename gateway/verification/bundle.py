@@ -213,6 +213,8 @@ def _signer(material: Object, version: int) -> tuple[tuple[bytes, ...], str | No
     if key is not None:
         return (), json.optional(key, "hint", str, f"{about}.publicKey") or ""
     if single is not None:
+        if version < 3:
+            raise Malformed(about, "a bundle before version 0.3 holds a chain, not a single certificate")
         return (octets(single, "rawBytes", f"{about}.certificate"),), None
     assert chain is not None
     if version >= 3:
