@@ -158,8 +158,11 @@ MUTANTS: Final = (
     Mutant(f"{CHECKS}/signer.py", "    if signer.ref:\n", "    if False:\n"),
     Mutant(f"{CHECKS}/signer.py", 'if VERSION not in pattern or "*" not in version]', "]"),
     Mutant(f"{CHECKS}/signer.py", "    if identity.repository is None:\n", "    if False:\n"),
-    Mutant(f"{CHECKS}/signer.py", "if any(VERSION in pattern and matches(", "if any(matches("),
-    Mutant(f"{CHECKS}/signer.py", "if any(VERSION in pattern and matches(", "if any(False and matches("),
+    Mutant(
+        f"{CHECKS}/signer.py",
+        'if any(matches(pattern.replace(VERSION, "*")',
+        'if any(False and matches(pattern.replace(VERSION, "*")',
+    ),
     # provenance
     *(
         Mutant(f"{CHECKS}/provenance.py", f'    "{field}",\n', "")

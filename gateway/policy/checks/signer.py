@@ -128,7 +128,7 @@ def _ref(patterns: Sequence[str], ref: str | None, version: str, about: str) -> 
     usable = [pattern for pattern in patterns if VERSION not in pattern or "*" not in version]
     if any(matches(pattern.replace(VERSION, version), ref) for pattern in usable):
         return passed("ref", about, expected, ref)
-    if any(VERSION in pattern and matches(pattern.replace(VERSION, "*"), ref) for pattern in patterns):
+    if any(matches(pattern.replace(VERSION, "*"), ref) for pattern in patterns):
         remedy = f"Tag the commit for version {version} exactly, or build the version that {ref} names."
         return failed("ref", about, Reason(Code.TAG_VERSION_MISMATCH, about, expected, ref, remedy))
     return failed("ref", about, Reason(Code.REF_MISMATCH, about, expected, ref))
