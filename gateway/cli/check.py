@@ -33,7 +33,9 @@ def check(config: Path, *, offline: bool, as_json: bool) -> None:
         click.echo(json.dumps({"ok": not failed, "problems": listed}))
     else:
         for problem in problems:
-            click.secho(f"{problem.level.value}: {problem.text}", fg="red" if problem.level is Level.ERROR else "yellow")
+            click.secho(
+                f"{problem.level.value}: {problem.text}", fg="red" if problem.level is Level.ERROR else "yellow"
+            )
         rules = len(trust.policy.rules)
         counted = f"{len(settings.registries)} registries, {rules} rules, {len(trust.roots)} trust roots"
         click.secho(f"{'failed' if failed else 'ok'}: {counted}", fg="red" if failed else "green")
@@ -53,7 +55,9 @@ async def _upstream(registry: RegistrySettings) -> list[Problem]:
         try:
             answer = await upstream.document("/simple/", {})
         except UpstreamError as error:
-            return [Problem(Level.ERROR, f"registry {registry.name}: {registry.upstream} does not answer: {error.problem}")]
+            return [
+                Problem(Level.ERROR, f"registry {registry.name}: {registry.upstream} does not answer: {error.problem}")
+            ]
         if answer.status != 200:
             said = f"{answer.status} for its index: is upstream_credential right?"
             problems.append(Problem(Level.ERROR, f"registry {registry.name}: {registry.upstream} answers {said}"))
@@ -63,13 +67,16 @@ async def _upstream(registry: RegistrySettings) -> list[Problem]:
         try:
             answer = await stranger.write("POST", "/", sent, _nothing(), 0)
         except UpstreamError as error:
-            return [*problems, Problem(Level.WARNING, f"registry {registry.name}: could not be probed: {error.problem}")]
+            return [
+                *problems,
+                Problem(Level.WARNING, f"registry {registry.name}: could not be probed: {error.problem}"),
+            ]
     if answer.status not in {401, 403} and not registry.upstream_reachable_only_here:
         problems.append(
             Problem(
                 Level.ERROR,
-                f"registry {registry.name}: {registry.upstream} takes uploads without our credential, so the gate can be "
-                "walked around; give it a password, or state upstream_reachable_only_here: true",
+                f"registry {registry.name}: {registry.upstream} takes uploads without our credential, so the gate can "
+                "be walked around; give it a password, or state upstream_reachable_only_here: true",
             )
         )
     return problems

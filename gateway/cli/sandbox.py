@@ -1,4 +1,4 @@
-"""`provgate sandbox`: a Sigstore to rehearse with. What it signs proves nothing, and every gateway in earnest refuses it."""
+"""`provgate sandbox`: a Sigstore to rehearse with; what it signs proves nothing, and a real gateway refuses it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,15 @@ from pathlib import Path
 import click
 
 from gateway.model.identity import Identity
-from gateway.sandbox import Sandbox, github_identity, gitlab_identity, pep740, person, publish_attestation, slsa_provenance
+from gateway.sandbox import (
+    Sandbox,
+    github_identity,
+    gitlab_identity,
+    pep740,
+    person,
+    publish_attestation,
+    slsa_provenance,
+)
 from gateway.service.compose import now
 
 

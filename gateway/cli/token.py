@@ -43,7 +43,14 @@ def token() -> None:
 @click.option("--owner", default=None, help="Who answers for it (default: you).")
 @as_json
 def create(
-    config: Path, registry: str, packages: tuple[str, ...], actions: str, expires: str, owner: str | None, *, as_json: bool
+    config: Path,
+    registry: str,
+    packages: tuple[str, ...],
+    actions: str,
+    expires: str,
+    owner: str | None,
+    *,
+    as_json: bool,
 ) -> None:
     """Make a token and print it, once; the store keeps a keyed hash of it."""
     settings = load_settings(config)
@@ -54,7 +61,7 @@ def create(
     grant = Grant(
         id=new_id(secrets.token_bytes),
         kind=GrantKind.TOKEN,
-        owner=owner or getuser(),
+        owner=owner or _you(),
         registry=registry,
         packages=_packages(packages),
         actions=_actions(actions),
@@ -88,7 +95,13 @@ def list_(config: Path, *, as_json: bool) -> None:
         state = "revoked" if one.revoked else "expired" if grant.expires <= at else "active"
         expires = f"{grant.expires:%Y-%m-%d %H:%M}"
         table.add_row(
-            grant.id, grant.registry, ", ".join(grant.packages), ", ".join(sorted(grant.actions)), grant.owner, expires, state
+            grant.id,
+            grant.registry,
+            ", ".join(grant.packages),
+            ", ".join(sorted(grant.actions)),
+            grant.owner,
+            expires,
+            state,
         )
     Console(highlight=False).print(table)
 
@@ -128,6 +141,13 @@ async def _revoke(settings: Settings, grant_id: str) -> bool:
         return await store.revoke_grant(grant_id, now())
 
 
+def _you() -> str:
+    try:
+        return getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        raise click.UsageError("this user has no name; say with --owner who answers for the token") from None
+
+
 def _duration(text: str) -> timedelta:
     match = _DURATION.fullmatch(text)
     if match is None:
@@ -148,5 +168,3 @@ def _packages(patterns: tuple[str, ...]) -> tuple[str, ...]:
         if not pattern.startswith("pkg:"):
             raise click.BadParameter(f"{pattern!r} is no purl pattern like pkg:pypi/acme-*", param_hint="--packages")
     return split
-
-

@@ -38,7 +38,7 @@ from gateway.verification import detect
     help="A bundle or a PEP 740 attestation; repeatable.",
 )
 @click.option("--policy", "policy_dir", type=click.Path(file_okay=False, path_type=Path), default="policy")
-@click.option("--trust-roots", "roots_dir", type=click.Path(file_okay=False, path_type=Path), help="Default: the shipped.")
+@click.option("--trust-roots", "roots_dir", type=click.Path(file_okay=False, path_type=Path), help="Default: shipped.")
 @click.option("--registry", default="local", help="The registry's name, where rules name registries.")
 @click.option("--ecosystem", type=click.Choice(sorted(ECOSYSTEMS)), default="pypi", show_default=True)
 @click.option("--allow-sandbox", is_flag=True, help="Admit a sandbox Sigstore's certificates (rehearsals).")
@@ -79,9 +79,7 @@ def _trust(policy_dir: Path, roots_dir: Path, *, allow_sandbox: bool) -> Trust:
     return Trust(policy, tuple(roots.values()), allow_sandbox)
 
 
-def _decide(
-    artifact: Path, registry: Registry, purl: str | None, evidence: tuple[Path, ...], trust: Trust
-) -> Decision:
+def _decide(artifact: Path, registry: Registry, purl: str | None, evidence: tuple[Path, ...], trust: Trust) -> Decision:
     at = now()
     with artifact.open("rb") as handle:
         upload = ECOSYSTEMS[registry.ecosystem].local(registry, artifact.name, handle)

@@ -103,7 +103,7 @@ class PyPI:
         return Reply(200, "OK", page, (("Content-Type", "text/html; charset=utf-8"), *pypi_index.HEADERS))
 
     def removal(self, held: Held) -> Write | None:
-        """pypiserver's `remove_pkg`, which deletes every file of this name and version as spelled in the file name."""
+        """Ask pypiserver to remove what it takes for this release: every file of this spelling of name and version."""
         name, version = names.pypi_spelled(held.name)
         body = urlencode({":action": "remove_pkg", "name": name, "version": version}).encode()
         return Write("POST", "/", (("Content-Type", "application/x-www-form-urlencoded"),), body, b"", len(body))
@@ -117,7 +117,7 @@ class PyPI:
         return Reply(200, "OK", b"Published.\n", _TEXT)
 
     def render(self, reasons: tuple[Reason, ...], link: str, head: Head) -> Reply:  # noqa: ARG002 - one form for all
-        """The reason phrase for twine, hatch, poetry and flit, which print nothing else; plain text for uv and people."""
+        """A reason phrase for twine, hatch, poetry and flit, which print nothing else; text for uv and people."""
         status = status_of(reasons)
         headers = [*_TEXT, ("X-Content-Type-Options", "nosniff")]
         if status == 401:
@@ -175,9 +175,7 @@ def _assemble(registry: Registry, form: FormReceiver) -> Assembled:
     return Assembled(upload, _attestations(one("attestations")), lambda random: _forward(form, random))
 
 
-def _upload(
-    registry: Registry, file_name: str, handle: BinaryIO, size: int, digests: tuple[Digest, ...]
-) -> Upload:
+def _upload(registry: Registry, file_name: str, handle: BinaryIO, size: int, digests: tuple[Digest, ...]) -> Upload:
     """The upload as the artifact itself tells it: name and version are those of its metadata."""
     try:
         canonical = names.canonical_file("pypi", file_name)

@@ -10,7 +10,7 @@ from gateway.errors import Malformed, TooLarge
 from gateway.model.digest import Digest, Measure
 from gateway.strict.multipart import End, PartBegin, PartData, PartEnd, Reader
 
-# Fields that a form may carry more than once; every other one twice is refused, since readers differ in which they take.
+# Fields that a form may carry more than once; any other one twice is refused, since readers differ in which they take.
 _REPEATED: Final = frozenset({
     "classifiers", "platform", "platforms", "supported_platform", "requires", "provides", "obsoletes", "requires_dist",
     "provides_dist", "obsoletes_dist", "requires_external", "project_urls", "provides_extra", "dynamic",
@@ -51,7 +51,7 @@ class Fields:
 
 
 class FormReceiver:
-    """Reads one upload form; the file goes to `spool`, measured with the digests that the form has asked for by then."""
+    """Reads one upload form; the file goes to `spool`, measured with the digests that the form asked for by then."""
 
     def __init__(self, content_type: str, spool: BinaryIO, limit: int) -> None:
         self.fields = Fields()

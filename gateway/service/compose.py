@@ -42,7 +42,9 @@ def now() -> datetime:
 
 def surroundings() -> Surroundings:
     """The real clock and the real randomness; a record's id carries 128 random bits in 22 characters."""
-    return Surroundings(now, lambda: base64.urlsafe_b64encode(secrets.token_bytes(16)).decode()[:22], secrets.token_bytes)
+    return Surroundings(
+        now, lambda: base64.urlsafe_b64encode(secrets.token_bytes(16)).decode()[:22], secrets.token_bytes
+    )
 
 
 def trust_of(settings: Settings) -> Trust:
@@ -108,4 +110,6 @@ def _mounted(registry: RegistrySettings, own: str) -> Mounted:
 
 def _actual(public_url: str, listen: Listen, port: int) -> str:
     """The public address, with the port that the kernel chose where the settings left it to the kernel."""
-    return public_url.replace(f"http://{listen}", f"http://{Listen(listen.host, port)}") if not listen.port else public_url
+    return (
+        public_url.replace(f"http://{listen}", f"http://{Listen(listen.host, port)}") if not listen.port else public_url
+    )

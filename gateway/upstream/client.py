@@ -2,7 +2,7 @@
 
 Rules kept here:
 
-* The credential goes to the configured origin and nowhere else; a redirect is an answer, never followed (CONTRACTS A.4).
+* The credential goes to the configured origin and nowhere else; a redirect is never followed (CONTRACTS A.4).
 * Reads come from a pool; a write has a connection of its own, so that one that was answered early is never used again
   (CONTRACTS F.5).
 * Bodies are bounded in time between two reads; documents and replies to writes are bounded in bytes as well.

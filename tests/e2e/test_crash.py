@@ -7,7 +7,6 @@ import signal
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -20,6 +19,7 @@ from gateway.demo.scenarios import POLICY
 from gateway.demo.world import LISTENING, World, environment, world
 from gateway.model.intent import Settlement, Step
 from gateway.sandbox import Sandbox, github_identity, slsa_provenance
+from gateway.service.compose import now
 from gateway.store import Query, Store, Written, load_or_create_key
 
 KILLED = Path(__file__).parents[1] / "lab" / "killed.py"
@@ -38,7 +38,7 @@ class Crash:
     def publish(self, of: Distribution) -> clients.Run:
         by = github_identity()
         statement = slsa_provenance([(of.name, {"sha256": of.sha256})], by)
-        attestation = self.sandbox.attest(statement, by, datetime.now(UTC))
+        attestation = self.sandbox.attest(statement, by, now())
         path = clients.lay(self.world.folder / "dist", of, {"slsa": attestation})
         return clients.publish("twine", path, self.world.upload_url, self.token)
 
@@ -69,7 +69,7 @@ class Crash:
 
 @pytest.fixture
 def crash(tmp_path: Path) -> Iterator[Crash]:
-    sandbox = Sandbox.create(datetime.now(UTC))
+    sandbox = Sandbox.create(now())
     with world(tmp_path, sandbox, POLICY) as made:
         yield Crash(made, sandbox, made.token())
 

@@ -13,7 +13,6 @@ import shutil
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -25,6 +24,7 @@ from gateway.demo import clients
 from gateway.demo.scenarios import POLICY
 from gateway.demo.world import World, world
 from gateway.sandbox import Sandbox
+from gateway.service.compose import now
 from tests.lab.data import PYPI, needs_data
 
 pytestmark = needs_data
@@ -100,7 +100,7 @@ STAGING = Path(sigstore.__file__).parent / "_store" / "https%3A%2F%2Ftuf-repo-cd
 def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A gateway in earnest: no sandbox, one trust root, a policy that each test writes anew."""
     folder = tmp_path_factory.mktemp("real")
-    with world(folder, Sandbox.create(datetime.now(UTC)), POLICY) as made:
+    with world(folder, Sandbox.create(now()), POLICY) as made:
         shutil.rmtree(folder / "trust_roots")
         name = "sigstore-public-good"
         shutil.copytree(shipped_trust_roots() / name, folder / "trust_roots" / name)
@@ -163,7 +163,7 @@ def test_a_real_release_is_refused_under_a_rule_that_names_another_build(
     run = publish(real, release, release.policy(**changed), tmp_path)
     assert not run.succeeded
     assert codes(real) == expected
-    assert sorted(expected)[0] in run.output
+    assert min(expected) in run.output
     assert release.file not in real.upstream.files()
 
 

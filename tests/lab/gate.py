@@ -9,7 +9,7 @@ import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,6 +29,7 @@ from gateway.publish.publish import Surroundings
 from gateway.publish.served import Served, Trust
 from gateway.publish.spool import Spool
 from gateway.sandbox import Sandbox, github_identity, slsa_provenance
+from gateway.service.compose import now
 from gateway.service.serving import Parts, serve_on
 from gateway.store import Query, Store
 from gateway.upstream import Upstream
@@ -139,7 +140,7 @@ async def lab_gate(
     **served: Any,
 ) -> AsyncIterator[LabGate]:
     """Run one; `registry` reuses a running one, `around` replaces parts of the surroundings."""
-    at = datetime.now(UTC)
+    at = now()
     roots = folder / "roots"
     if not roots.exists():
         Sandbox.create(at).save(roots / "sandbox")
@@ -151,7 +152,7 @@ async def lab_gate(
     numbers = itertools.count(1)
     surroundings = Surroundings(
         **{
-            "now": lambda: datetime.now(UTC),
+            "now": now,
             "identifier": lambda: f"{secrets.token_hex(8)}{next(numbers):06d}",
             "random": secrets.token_bytes,
             **(around or {}),

@@ -1,8 +1,8 @@
-"""What a form may say: every difference between the parsers of the registries is refused, nothing of it is passed on."""
+"""What a form may say: what the registries' parsers would read differently is refused, and nothing is passed on."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -68,7 +68,7 @@ async def test_attestations_may_come_after_the_file_as_uv_sends_them(gate: LabGa
     assert status == 200
 
 
-MALFORMED = {
+MALFORMED: dict[str, Callable[[LabGate], list[bytes]]] = {
     "a second content": lambda g: [*fields(g), content(), content()],
     "a second action that removes": lambda g: [*fields(g), part(":action", "remove_pkg"), content()],
     "an action that removes": lambda g: [part(":action", "remove_pkg"), *fields(g)[1:], content()],
