@@ -1,0 +1,242 @@
+"""Provenance of every build type that is known: which identity fields it fills, and which parameters are unknown."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from gateway.errors import Malformed
+from gateway.model.evidence import Provenance
+from gateway.model.identity import Identity
+from gateway.verification.provenance import BUILD_TYPES, read_provenance
+from gateway.verification.statement import read_statement
+
+COMMIT = "a" * 40
+REPOSITORY = "https://github.com/acme/libs"
+RUNNER = "https://github.com/actions/runner/github-hosted"
+BUILDER = "https://github.com/slsa-framework/slsa-github-generator/.github/workflows/generator_generic_slsa3.yml@refs/tags/v2.0.0"
+V1 = "https://slsa.dev/provenance/v1"
+V0_2 = "https://slsa.dev/provenance/v0.2"
+GITHUB_TYPE = "https://actions.github.io/buildtypes/workflow/v1"
+
+
+def read(predicate: Any, kind: str = V1) -> Provenance:
+    found = maybe(predicate, kind)
+    assert found is not None
+    return found
+
+
+def maybe(predicate: Any, kind: str = V1) -> Provenance | None:
+    statement = {
+        "_type": "https://in-toto.io/Statement/v1",
+        "subject": [{"name": "a", "digest": {"sha256": "1" * 64}}],
+        "predicateType": kind,
+        "predicate": predicate,
+    }
+    return read_provenance(read_statement(json.dumps(statement).encode()))
+
+
+def github(**changes: Any) -> dict[str, Any]:
+    workflow = {"ref": "refs/tags/v1.0.0", "repository": REPOSITORY, "path": ".github/workflows/release.yml"}
+    definition = {
+        "buildType": GITHUB_TYPE,
+        "externalParameters": {"workflow": workflow},
+        "internalParameters": {
+            "github": {
+                "event_name": "push",
+                "repository_id": "1",
+                "repository_owner_id": "2",
+                "runner_environment": "github-hosted",
+            }
+        },
+        "resolvedDependencies": [{"uri": f"git+{REPOSITORY}@refs/tags/v1.0.0", "digest": {"gitCommit": COMMIT}}],
+    }
+    details = {
+        "builder": {"id": f"{REPOSITORY}/.github/workflows/release.yml@refs/tags/v1.0.0"},
+        "metadata": {"invocationId": f"{REPOSITORY}/actions/runs/7/attempts/1"},
+    }
+    return {"buildDefinition": definition | changes, "runDetails": details}
+
+
+SAID = {
+    "server": "https://github.com",
+    "repository": "acme/libs",
+    "ref": "refs/tags/v1.0.0",
+    "workflow": ".github/workflows/release.yml",
+    "commit": COMMIT,
+    "trigger": "push",
+    "repository_id": "1",
+    "owner_id": "2",
+    "run": "7",
+    "attempt": "1",
+}
+
+
+def test_github_provenance_fills_what_a_certificate_would() -> None:
+    found = read(github())
+    assert found.build == Identity(
+        **SAID,
+        runner="github-hosted",
+        build_signer="acme/libs/.github/workflows/release.yml@refs/tags/v1.0.0",
+    )
+    assert (found.build_type, found.unknown_parameters) == (GITHUB_TYPE, ())
+
+
+def test_an_external_parameter_that_the_build_type_does_not_define_is_listed() -> None:
+    parameters = github()["buildDefinition"]["externalParameters"]
+    found = read(github(externalParameters=parameters | {"inputs": {}, "sideDoor": 1, "backDoor": 2}))
+    assert found.unknown_parameters == ("backDoor", "sideDoor")
+
+
+def test_unknown_fields_elsewhere_are_ignored() -> None:
+    predicate = github(aFieldOfTheFuture={"x": 1}, internalParameters={"github": {}, "acme": 1}) | {"acme_extension": 1}
+    assert read(predicate).unknown_parameters == ()
+
+
+def test_an_unknown_build_type_says_nothing_and_all_its_parameters_are_unknown() -> None:
+    found = read(github(buildType="https://evil.example/v1"))
+    assert (found.build, found.unknown_parameters) == (Identity(), ("workflow",))
+    assert found.build_type == "https://evil.example/v1"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "name"),
+    [
+        ("repository", "https://github.com/acme/libs.evil/../libs", "repository"),
+        ("repository", "https://github.com/acme/libs\n", "repository"),
+        ("path", ".github/workflows/../release.yml", "workflow"),
+        ("path", ".github/workflows/rel\u0435ase.yml", "workflow"),
+        ("ref", "main", "ref"),
+        ("ref", "refs/tags/v1.0.0@refs/heads/x", "ref"),
+    ],
+)
+def test_a_hostile_text_gives_none(field: str, value: str, name: str) -> None:
+    workflow = github()["buildDefinition"]["externalParameters"]["workflow"] | {field: value}
+    assert getattr(read(github(externalParameters={"workflow": workflow})).build, name) is None
+
+
+def test_a_commit_counts_only_for_the_repository_that_was_built() -> None:
+    other = [{"uri": "git+https://github.com/evil/libs@refs/tags/v1.0.0", "digest": {"gitCommit": COMMIT}}]
+    assert read(github(resolvedDependencies=other)).build.commit is None
+    twice = [
+        {"uri": f"git+{REPOSITORY}@refs/tags/v1.0.0", "digest": {"gitCommit": commit}} for commit in (COMMIT, "b" * 40)
+    ]
+    assert read(github(resolvedDependencies=twice)).build.commit is None
+
+
+@pytest.mark.parametrize(
+    "predicate",
+    [
+        None,
+        [],
+        {},
+        {"buildDefinition": {}, "runDetails": []},
+        github(externalParameters=[]),
+        github(externalParameters={"workflow": "x"}),
+        github(internalParameters={"github": {"event_name": 1}}),
+        github(internalParameters={"github": {"repository_id": {}}}),
+        github(resolvedDependencies={}),
+        github(resolvedDependencies=[1]),
+        github(buildType=1),
+    ],
+)
+def test_provenance_of_a_wrong_shape_is_malformed(predicate: Any) -> None:
+    with pytest.raises(Malformed):
+        maybe(predicate)
+
+
+def test_another_predicate_is_not_provenance() -> None:
+    assert maybe(None, "https://docs.pypi.org/attestations/publish/v1") is None
+    assert maybe({"x": 1}, "https://spdx.dev/Document") is None
+
+
+def v0_2(build_type: str, environment: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    source = {
+        "uri": f"git+{REPOSITORY}@refs/tags/v1.0.0",
+        "digest": {"sha1": COMMIT},
+        "entryPoint": ".github/workflows/release.yml",
+    }
+    invocation = {"configSource": source, "parameters": {}, "environment": environment}
+    return {"builder": {"id": BUILDER}, "buildType": build_type, "invocation": invocation, **changes}
+
+
+NPM = {
+    "GITHUB_EVENT_NAME": "push",
+    "GITHUB_REF": "refs/tags/v1.0.0",
+    "GITHUB_REPOSITORY_ID": "1",
+    "GITHUB_REPOSITORY_OWNER_ID": "2",
+    "GITHUB_RUN_ID": "7",
+    "GITHUB_RUN_ATTEMPT": "1",
+}
+
+
+@pytest.mark.parametrize(
+    ("build_type", "environment"),
+    [
+        ("https://github.com/npm/cli/gha/v2", NPM),
+        (
+            "https://github.com/slsa-framework/slsa-github-generator/generic@v1",
+            {key.lower(): value for key, value in NPM.items()},
+        ),
+        ("https://github.com/slsa-framework/slsa-github-generator/container@v1", NPM),
+    ],
+)
+def test_the_older_version_is_read_in_the_same_fields(build_type: str, environment: dict[str, Any]) -> None:
+    found = read(v0_2(build_type, environment), V0_2)
+    signer = BUILDER.removeprefix("https://github.com/")
+    assert found.build == Identity(**SAID, build_signer=signer)
+    assert found.unknown_parameters == ()
+
+
+def test_the_runner_is_in_the_builder_where_npm_wrote_it_there() -> None:
+    found = read(v0_2("https://github.com/npm/cli/gha/v2", NPM, builder={"id": RUNNER}), V0_2)
+    assert (found.build.runner, found.build.build_signer) == ("github-hosted", None)
+
+
+def _v1(build_type: str, parameters: dict[str, Any], dependencies: list[Any], invocation: str = "") -> dict[str, Any]:
+    definition = {"buildType": build_type, "externalParameters": parameters, "resolvedDependencies": dependencies}
+    details = {"builder": {"id": "https://builder.example"}, "metadata": {"invocationID": invocation}}
+    return {"buildDefinition": definition, "runDetails": details}
+
+
+def test_gitlabs_runner_names_its_source_and_job() -> None:
+    source = "https://gitlab.com/acme/group/libs"
+    kind = "https://gitlab.com/gitlab-org/gitlab-runner/-/blob/v17.0.0/PROVENANCE.md"
+    parameters = {"source": source, "entryPoint": "build", "variables": {}}
+    found = read(_v1(kind, parameters, [{"uri": source, "digest": {"sha256": COMMIT}}], "8415"))
+    assert found.build == Identity(server="https://gitlab.com", repository="acme/group/libs", commit=COMMIT, run="8415")
+    assert found.unknown_parameters == ()
+
+
+def test_cloud_build_names_its_configuration() -> None:
+    config = {"path": "cloudbuild.yaml", "ref": "refs/heads/main", "repository": f"git+{REPOSITORY}"}
+    kind = "https://cloud.google.com/build/gcb-buildtypes/google-worker/v1"
+    found = read(_v1(kind, {"buildConfigSource": config, "substitutions": {}}, []))
+    assert (found.build.repository, found.build.workflow, found.build.ref) == (
+        "acme/libs",
+        "cloudbuild.yaml",
+        "refs/heads/main",
+    )
+
+
+def test_tekton_names_its_source_where_there_is_just_one() -> None:
+    kind = "https://tekton.dev/chains/v2/slsa"
+    one = {"uri": f"git+{REPOSITORY}.git", "digest": {"sha1": COMMIT}}
+    image = {"uri": "oci://oci.acme.example/base", "digest": {"sha256": "1" * 64}}
+    found = read(_v1(kind, {"runSpec": {}}, [image, one]))
+    assert (found.build.repository, found.build.commit) == ("acme/libs", COMMIT)
+    other = {"uri": "git+https://github.com/evil/libs", "digest": {"sha1": COMMIT}}
+    assert read(_v1(kind, {"runSpec": {}}, [one, other])).build == Identity()
+
+
+def test_the_container_based_build_names_its_source() -> None:
+    source = {"uri": f"git+{REPOSITORY}@refs/tags/v1.0.0", "digest": {"sha1": COMMIT}}
+    parameters = {"source": source, "configPath": "x", "builderImage": {}}
+    found = read(_v1("https://slsa.dev/container-based-build/v0.1?draft", parameters, []))
+    assert (found.build.repository, found.build.commit, found.build.ref) == ("acme/libs", COMMIT, "refs/tags/v1.0.0")
+
+
+def test_every_known_build_type_defines_what_it_may_be_given() -> None:
+    assert all(kind.parameters for kind in BUILD_TYPES.values())
