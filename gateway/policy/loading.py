@@ -45,7 +45,8 @@ def load_policy(
 ) -> Policy:
     """Read policy files, by name, in the order of their names; raises one `ConfigurationError` with every problem.
 
-    `trust_roots` and `registries` are the names that are configured; where None, any name is taken.
+    `trust_roots` and `registries` are the names that are configured; where None, any name is taken. Trust roots as a
+    mapping give their kinds too: a signer may then go without issuer where each of its roots is of kind `ca`.
     """
     if not files:
         raise ConfigurationError("policy: no policy file; write at least one rule, else every upload is refused")
@@ -150,7 +151,9 @@ class _Reader:
             spot.wrong("neither predicate nor signature; name the predicate type, or write signature: true")
         known = self.trust_roots
         roots = (spot / "trust_roots").texts(text.trust_roots, lambda name: _unknown("trust root", name, known))
-        rule = AttestationRule(predicate, roots, read_signers(spot / "signer", text.signer), text.min_build_level or 0)
+        kinds = {known[root] for root in roots if root in known} if isinstance(known, Mapping) else None
+        signers = read_signers(spot / "signer", text.signer, kinds)
+        rule = AttestationRule(predicate, roots, signers, text.min_build_level or 0)
         if text.min_build_level is None:
             (spot / "min_build_level").wrong_if_null()
         if predicate is not None or text.signature:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Final
 
 from gateway.model.identity import path_of
@@ -35,22 +36,24 @@ _OF_A_WORKFLOW: Final = (
 )
 
 
-def read_signers(spot: Spot, text: SignerText | tuple[SignerText, ...]) -> tuple[Signer, ...]:
-    """Read one signer, a list of alternatives, or `any_of` them."""
+def read_signers(
+    spot: Spot, text: SignerText | tuple[SignerText, ...], kinds: AbstractSet[str] | None = None
+) -> tuple[Signer, ...]:
+    """Read one signer, a list of alternatives, or `any_of` them; `kinds` are their trust roots', where known."""
     if isinstance(text, tuple):
         if not text:
             spot.wrong("an empty list of signers; name at least one")
-        return tuple(_signer(spot / number, one) for number, one in enumerate(text))
+        return tuple(_signer(spot / number, one, kinds) for number, one in enumerate(text))
     if "any_of" not in text.model_fields_set:
-        return (_signer(spot, text),)
+        return (_signer(spot, text, kinds),)
     if text.model_fields_set != {"any_of"}:
         spot.wrong("any_of stands alone; put the other keys into each of its entries")
     if not text.any_of:
         (spot / "any_of").wrong("an empty list of signers; name at least one")
-    return tuple(_signer(spot / "any_of" / number, one) for number, one in enumerate(text.any_of))
+    return tuple(_signer(spot / "any_of" / number, one, kinds) for number, one in enumerate(text.any_of))
 
 
-def _signer(spot: Spot, text: SignerText) -> Signer:
+def _signer(spot: Spot, text: SignerText, kinds: AbstractSet[str] | None) -> Signer:
     given = text.model_fields_set
     if "any_of" in given:
         (spot / "any_of").wrong("alternatives inside alternatives; write one flat list")
@@ -62,6 +65,7 @@ def _signer(spot: Spot, text: SignerText) -> Signer:
         if getattr(text, name):
             (spot / name).warn(f"{name}: {what}")
     _check_whole(spot, given - {"any_of"})
+    _check_vouched(spot, text, kinds)
     _check_workflow(spot, signer)
     _check_builder(spot / "build_signer", signer)
     return signer
@@ -75,11 +79,6 @@ def _check_whole(spot: Spot, given: set[str]) -> None:
         return
     if len(who) > 1:
         spot.wrong(f"{' and '.join(who)} in one signer; write one signer for each")
-    if "key" in who:
-        if "issuer" in given:
-            (spot / "issuer").wrong("a key has no issuer; remove it")
-    elif "issuer" not in given:
-        spot.wrong("a signer without issuer; name it: anybody's issuer could give the same name")
     if "repository" not in who:
         for name in _OF_A_WORKFLOW:
             if name in given:
@@ -88,6 +87,23 @@ def _check_whole(spot: Spot, given: set[str]) -> None:
         spot.wrong(
             "a repository without workflow: any workflow of it could sign; name the path of the release workflow"
         )
+
+
+def _check_vouched(spot: Spot, text: SignerText, kinds: AbstractSet[str] | None) -> None:
+    """Somebody vouches for the name: the issuer, or a private CA as the trust root; a key is in a root of keys.
+
+    Numbers are compared together with their issuer (CONTRACTS E.5).
+    """
+    given = text.model_fields_set
+    if "key" in given:
+        if "issuer" in given:
+            (spot / "issuer").wrong("a key has no issuer; remove it")
+        if kinds is not None and "keys" not in kinds:
+            (spot / "key").wrong("none of the trust roots is of kind keys; name one that is")
+    if len(text.issuer) > 1 and not isinstance(text.issuer, str) and given & {"repository_id", "owner_id"}:
+        (spot / "issuer").wrong("a number means something with its own issuer only; write one signer for each issuer")
+    if "key" not in given and given & {"subject", "repository"} and "issuer" not in given and kinds != {"ca"}:
+        spot.wrong("a signer without issuer; name it: anybody's issuer could give the same name")
 
 
 def _check_workflow(spot: Spot, signer: Signer) -> None:

@@ -134,6 +134,6 @@ def _missing(demand: Demand) -> Candidate:
             if finding.attestation and not asked.asks_for(finding.attestation.predicate_type)
         }
     )
-    got = f"only {either(others[:3])}" if others else "none" if not findings else "none that verified"
+    got = f"only {either(others[:3])}" if others else "none" if not findings else "none that meets it"
     reason = Reason(Code.EVIDENCE_MISSING, demand.file.name, asked.wanted, got)
     return Candidate((failed("evidence", demand.file.name, reason),))

@@ -357,6 +357,17 @@ def test_a_person_is_expected_by_exact_subject_and_issuer() -> None:
     assert codes(decide(case(issuer=None), lab.policy(rule))) == {"issuer-mismatch"}
 
 
+def test_under_a_private_ca_the_subject_alone_is_expected() -> None:
+    signer = Signer(subject=("spiffe://acme.example/builder",))
+    rule = lab.rule(attestations=(lab.asked(signers=(signer,)),), credential=CredentialRule(), release=ReleaseRule())
+    for subject, expected in (
+        ("spiffe://acme.example/builder", set()),
+        ("spiffe://acme.example/x", {"signer-mismatch"}),
+    ):
+        by = lab.person(issuer=None, subject=subject)
+        assert codes(decide(lab.case(findings=[finding(attestation(signer=by))]), lab.policy(rule))) == expected
+
+
 def test_a_key_is_expected_by_its_name() -> None:
     rule = lab.rule(
         attestations=(lab.asked(signers=(Signer(key=("release",)),)),),

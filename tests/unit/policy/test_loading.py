@@ -185,6 +185,12 @@ SPOILED = {
     "no trust roots": ("[sigstore-public-good]", "[]", "a.yaml:9:22", "an empty list"),
     "an issuer with a star": ("https://token.actions.githubusercontent.com", "https://*", "a.yaml:11:19", "holds *"),
     "an empty issuer": ("https://token.actions.githubusercontent.com", "''", "a.yaml:11:19", "an empty text"),
+    "numbers of two issuers": (
+        "https://token.actions.githubusercontent.com",
+        "[https://gitlab.com, https://gitlab.acme.example]",
+        "a.yaml:11:19",
+        "one signer for each issuer",
+    ),
     "no issuer": (
         "issuer: https://token.actions.githubusercontent.com\n          repository",
         "repository",
@@ -307,6 +313,38 @@ def test_trust_roots_and_registries_that_are_not_configured_are_named() -> None:
     assert root == "a.yaml:9:23: no trust root 'sigstore-public-good'; configured: github"
     assert registry == "a.yaml:4:18: no registry 'python'; configured: images, node"
     assert load_policy({"a.yaml": GOOD}, trust_roots=["sigstore-public-good"], registries=["python"]).rules
+
+
+@pytest.mark.parametrize(
+    ("signer", "roots", "said"),
+    [
+        ("{subject: s}", {"r": "ca"}, ""),
+        ("{repository: a/b, workflow: w}", {"r": "ca"}, ""),
+        ("{subject: s}", {"r": "sigstore"}, "without issuer"),
+        ("{subject: s}", ["r"], "without issuer"),
+        ("{subject: s}", None, "without issuer"),
+        ("{key: k}", {"r": "keys"}, ""),
+        ("{key: k}", {"r": "sigstore"}, "none of the trust roots is of kind keys"),
+        ("{key: k}", ["r"], ""),
+    ],
+)
+def test_only_a_private_ca_stands_for_the_issuer_and_only_a_root_of_keys_has_keys(
+    signer: str, roots: Any, said: str
+) -> None:
+    asked = f"{{predicate: p, trust_roots: r, signer: {signer}}}"
+    text = f"rules: [{{name: a, packages: 'pkg:pypi/**', attestations: [{asked}]}}]"
+    if said:
+        (problem,) = problems(text, trust_roots=roots)
+        assert said in problem
+    else:
+        assert load_policy({"a.yaml": text}, trust_roots=roots).rules
+
+
+def test_a_private_ca_beside_another_root_does_not_stand_for_the_issuer() -> None:
+    asked = "{predicate: p, trust_roots: [r, s], signer: {subject: x}}"
+    text = f"rules: [{{name: a, packages: 'pkg:pypi/**', attestations: [{asked}]}}]"
+    (problem,) = problems(text, trust_roots={"r": "ca", "s": "sigstore"})
+    assert "without issuer" in problem
 
 
 def test_same_run_needs_a_signer_with_a_run_and_none_without_beside_it() -> None:
