@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-import gateway
 from gateway.demo.processes import Program, ProgramError
 from gateway.demo.upstreams import Pypiserver, pypiserver
 from gateway.sandbox import Sandbox
@@ -23,6 +22,7 @@ ROOT: Final = "sandbox"
 LISTENING: Final = "listening on "
 _COMMAND_SECONDS: Final = 60.0
 _TOKEN: Final = re.compile(r"pvg_[a-z2-7]{16}_[A-Za-z0-9_-]{43}")
+_SOURCE: Final = Path(__file__).resolve().parents[2]  # where the package is, installed or not
 _START: Final = "import sys; from gateway.cli import main; sys.exit(main())"
 
 _SETTINGS: Final = """\
@@ -154,4 +154,4 @@ def provgate() -> list[str]:
 def environment() -> dict[str, str]:
     """Return an environment in which the command finds this very package, and no settings of the person's own."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PROVGATE_", "PYTHON"))}
-    return {**kept, "PYTHONPATH": str(Path(gateway.__file__).parents[1]), "PYTHONUNBUFFERED": "1"}
+    return {**kept, "PYTHONPATH": str(_SOURCE), "PYTHONUNBUFFERED": "1"}
