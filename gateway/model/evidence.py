@@ -79,6 +79,21 @@ class Provenance:
 
 
 @dataclass(frozen=True, slots=True)
+class Summary:
+    """The facts of a SLSA verification summary: what a verifier says it found (VSA v1).
+
+    `resource` is the URI that was verified, `policy` the URI of what it was held against. Whether the signer may speak
+    for the verifier is not checked here.
+    """
+
+    verifier: str
+    resource: str
+    passed: bool
+    levels: tuple[str, ...]
+    policy: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Attestation:
     """Evidence that verified under one trust root. Only `verification` makes one (and the codec, for replay).
 
@@ -96,6 +111,7 @@ class Attestation:
     predicate_type: str | None
     covers: tuple[Subject, ...]
     provenance: Provenance | None = None
+    summary: Summary | None = None
 
 
 @dataclass(frozen=True, slots=True)

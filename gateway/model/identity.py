@@ -288,6 +288,7 @@ def _repository_path(text: str | None) -> str | None:
 def _segment(text: str | None) -> str | None:
     return text if text and _SEGMENT.fullmatch(text) and text not in {".", ".."} else None
 
+
 def _text(value: object) -> str | None:
     if isinstance(value, str):
         return value

@@ -28,17 +28,21 @@ _FULCIO: Final = {number: x509.ObjectIdentifier(f"{FULCIO_ARC}.{number}") for nu
 _FIRST_UTF8: Final = 8  # extensions before it hold raw text, from it on a DER UTF8String
 _SANDBOX: Final = x509.ObjectIdentifier(SANDBOX_OID)
 _UTF8_STRING: Final = 0x0C
-_CRITICAL_LEAF: Final = frozenset({
-    ExtensionOID.KEY_USAGE,
-    ExtensionOID.EXTENDED_KEY_USAGE,
-    ExtensionOID.BASIC_CONSTRAINTS,
-    ExtensionOID.SUBJECT_ALTERNATIVE_NAME,
-})
-_CRITICAL_CA: Final = frozenset({
-    ExtensionOID.KEY_USAGE,
-    ExtensionOID.EXTENDED_KEY_USAGE,
-    ExtensionOID.BASIC_CONSTRAINTS,
-})
+_CRITICAL_LEAF: Final = frozenset(
+    {
+        ExtensionOID.KEY_USAGE,
+        ExtensionOID.EXTENDED_KEY_USAGE,
+        ExtensionOID.BASIC_CONSTRAINTS,
+        ExtensionOID.SUBJECT_ALTERNATIVE_NAME,
+    }
+)
+_CRITICAL_CA: Final = frozenset(
+    {
+        ExtensionOID.KEY_USAGE,
+        ExtensionOID.EXTENDED_KEY_USAGE,
+        ExtensionOID.BASIC_CONSTRAINTS,
+    }
+)
 
 
 _Extensions = Mapping[x509.ObjectIdentifier, x509.Extension[x509.ExtensionType]]

@@ -88,9 +88,7 @@ def read_body(entry: LogEntry) -> EntryBody:
             raise Malformed(_ABOUT, "an entry of an unknown kind")
 
 
-def difference(
-    body: EntryBody, content: Content, verifier: bytes, digests: Mapping[str, bytes]
-) -> str:
+def difference(body: EntryBody, content: Content, verifier: bytes, digests: Mapping[str, bytes]) -> str:
     """Say how the entry is of something else than this content and signer, or return an empty text.
 
     `digests` are those of the file, where the content is a message signature. `verifier` is the DER of the certificate

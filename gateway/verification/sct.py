@@ -18,16 +18,18 @@ def signed_data(sct: SignedCertificateTimestamp, issuer_key_hash: bytes, tbs: by
     elapsed = sct.timestamp - _EPOCH
     milliseconds = (elapsed.days * 86_400 + elapsed.seconds) * 1000 + elapsed.microseconds // 1000
     extensions = sct.extension_bytes
-    return b"".join((
-        b"\x00\x00",  # version 1, certificate_timestamp
-        milliseconds.to_bytes(8, "big"),
-        _PRECERTIFICATE,
-        issuer_key_hash,
-        len(tbs).to_bytes(3, "big"),
-        tbs,
-        len(extensions).to_bytes(2, "big"),
-        extensions,
-    ))
+    return b"".join(
+        (
+            b"\x00\x00",  # version 1, certificate_timestamp
+            milliseconds.to_bytes(8, "big"),
+            _PRECERTIFICATE,
+            issuer_key_hash,
+            len(tbs).to_bytes(3, "big"),
+            tbs,
+            len(extensions).to_bytes(2, "big"),
+            extensions,
+        )
+    )
 
 
 def time_of(sct: SignedCertificateTimestamp) -> datetime:

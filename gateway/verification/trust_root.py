@@ -28,12 +28,14 @@ from gateway.verification.keys import PublicKey
 from gateway.verification.settings import KeySettings, Thresholds, TrustRootSettings
 from gateway.verification.timestamp import Signer, Token
 
-_MEDIA_TYPES: Final = frozenset({
-    "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
-    "application/vnd.dev.sigstore.trustedroot.v0.1+json",
-    "application/vnd.dev.sigstore.trustedroot+json;version=0.2",
-    "application/vnd.dev.sigstore.trustedroot.v0.2+json",
-})
+_MEDIA_TYPES: Final = frozenset(
+    {
+        "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
+        "application/vnd.dev.sigstore.trustedroot.v0.1+json",
+        "application/vnd.dev.sigstore.trustedroot+json;version=0.2",
+        "application/vnd.dev.sigstore.trustedroot.v0.2+json",
+    }
+)
 _T = TypeVar("_T")
 
 

@@ -31,7 +31,7 @@ from typing import Final
 from gateway import limits
 from gateway.errors import Malformed, TooLarge
 from gateway.model.digest import STRONG, Digest
-from gateway.model.evidence import Attestation, Evidence, Finding, Format, Provenance, Subject
+from gateway.model.evidence import Attestation, Evidence, Finding, Format, Provenance, Subject, Summary
 from gateway.reasons import Code, Reason
 from gateway.verification import inclusion, promise, sct, timestamp
 from gateway.verification import second_opinion as peer
@@ -53,6 +53,7 @@ from gateway.verification.keys import PublicKey
 from gateway.verification.memory import Memory
 from gateway.verification.provenance import read_provenance
 from gateway.verification.statement import Statement, read_statement
+from gateway.verification.summary import read_summary
 from gateway.verification.trust_root import Authority, NamedKey, TrustRoot, log_at
 
 _SKEW: Final = timedelta(seconds=limits.CLOCK_SKEW_SECONDS)
@@ -74,7 +75,8 @@ class _Read:
     leaf_hash: bytes
     entries: tuple[tuple[LogEntry, EntryBody], ...]
     statement: Statement | None
-    provenance: Provenance | None
+    provenance: Provenance | None = None
+    summary: Summary | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,17 +189,21 @@ def _read(evidence: Evidence) -> _Read:
         if (entry.kind, entry.version) not in KINDS:
             raise UnsupportedKind("log entry", f"an entry of kind {entry.kind} {entry.version}")
         entries.append((entry, read_body(entry)))
-    statement = provenance = None
-    if isinstance(bundle.content, SimpleSigning):
-        read_subject(bundle.content.payload)  # malformed before any root
-    if isinstance(bundle.content, Envelope):
-        if bundle.content.payload_type != IN_TOTO:
-            raise UnsupportedKind("envelope", f"a payload of type {bundle.content.payload_type}")
-        statement = read_statement(bundle.content.payload)
-        provenance = read_provenance(statement)
-    elif isinstance(bundle.content, MessageSignature) and bundle.content.algorithm not in {None, *_HINTS}:
-        raise UnsupportedKind("messageSignature", f"a digest of kind {bundle.content.algorithm}")
-    return _Read(bundle, leaf, leaf_hash, tuple(entries), statement, provenance)
+    found = _Read(bundle, leaf, leaf_hash, tuple(entries), None)
+    match bundle.content:
+        case SimpleSigning(payload=payload):
+            read_subject(payload)  # malformed before any root
+        case MessageSignature(algorithm=algorithm) if algorithm not in {None, *_HINTS}:
+            raise UnsupportedKind("messageSignature", f"a digest of kind {algorithm}")
+        case Envelope(payload_type=said) if said != IN_TOTO:
+            raise UnsupportedKind("envelope", f"a payload of type {said}")
+        case Envelope(payload=payload):
+            statement = read_statement(payload)
+            facts = (read_provenance(statement), read_summary(statement))
+            return _Read(bundle, leaf, leaf_hash, tuple(entries), statement, *facts)
+        case MessageSignature():
+            pass
+    return found
 
 
 # --- 2. Claim -----------------------------------------------------------------------------------------------------
@@ -470,6 +476,7 @@ def _finding(evidence: Evidence, trial: _Trial) -> Finding:
         predicate_type=None if read.statement is None else read.statement.predicate_type,
         covers=trial.covers,
         provenance=read.provenance,
+        summary=read.summary,
     )
     return Finding(evidence.ref, root.name, attestation)
 

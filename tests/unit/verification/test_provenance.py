@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from gateway.errors import Malformed
-from gateway.model.evidence import Provenance
+from gateway.model.evidence import Provenance, Summary
 from gateway.model.identity import Identity
 from gateway.verification.provenance import BUILD_TYPES, read_provenance
-from gateway.verification.statement import read_statement
+from gateway.verification.statement import Statement, read_statement
+from gateway.verification.summary import read_summary
 
 COMMIT = "a" * 40
 REPOSITORY = "https://github.com/acme/libs"
@@ -240,3 +241,51 @@ def test_the_container_based_build_names_its_source() -> None:
 
 def test_every_known_build_type_defines_what_it_may_be_given() -> None:
     assert all(kind.parameters for kind in BUILD_TYPES.values())
+
+
+SUMMARY = "https://slsa.dev/verification_summary/v1"
+GOOD_SUMMARY: dict[str, Any] = {
+    "verifier": {"id": "https://verifier.acme.example"},
+    "timeVerified": "2026-11-24T12:00:00Z",
+    "resourceUri": "pkg:pypi/acme-lib@1.0.0",
+    "policy": {"uri": "https://acme.example/policy"},
+    "verificationResult": "PASSED",
+    "verifiedLevels": ["SLSA_BUILD_LEVEL_3"],
+}
+
+
+def summary(predicate: Any, kind: str = SUMMARY) -> Summary | None:
+    return read_summary(Statement(kind, (), predicate))
+
+
+def test_a_verification_summary_is_read_with_its_verifier_and_levels() -> None:
+    assert summary(GOOD_SUMMARY) == Summary(
+        "https://verifier.acme.example",
+        "pkg:pypi/acme-lib@1.0.0",
+        passed=True,
+        levels=("SLSA_BUILD_LEVEL_3",),
+        policy="https://acme.example/policy",
+    )
+    failed = summary(GOOD_SUMMARY | {"verificationResult": "FAILED"})
+    assert failed is not None
+    assert not failed.passed
+    assert summary(GOOD_SUMMARY, V1) is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"verifier": {}},
+        {"verifier": None},
+        {"resourceUri": None},
+        {"verificationResult": "passed"},
+        {"verificationResult": True},
+        {"verifiedLevels": "SLSA_BUILD_LEVEL_3"},
+        {"verifiedLevels": [3]},
+        {"verifiedLevels": None},
+        {"policy": []},
+    ],
+)
+def test_a_summary_of_a_wrong_shape_is_malformed(change: dict[str, Any]) -> None:
+    with pytest.raises(Malformed):
+        summary(GOOD_SUMMARY | change)
