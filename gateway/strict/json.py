@@ -94,7 +94,7 @@ def only(obj: Mapping[str, Json], known: frozenset[str], about: str) -> None:
     """Refuse an object with a key that is not known."""
     for key in obj:
         if key not in known:
-            raise Malformed(about, f"unknown key {key!r}")
+            raise Malformed(about, f"unknown key {key[:60]!r}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ class _Rules:
     def object(self, found: list[tuple[str, Json]]) -> dict[str, Json]:
         made = dict(found)
         if len(made) != len(found):
-            raise Malformed(self.about, f"the key {_first_repeated(found)!r} is given twice in one object")
+            raise Malformed(self.about, f"the key {_first_repeated(found)[:60]!r} is given twice in one object")
         return made
 
     def integer(self, digits: str) -> int:
