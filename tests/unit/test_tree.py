@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 from pathlib import Path
@@ -102,3 +103,14 @@ def test_the_npm_lock_holds_hashes_and_no_address_of_a_registry() -> None:
     text = (ROOT / "tools/node/package-lock.json").read_text(encoding="utf-8")
     assert '"resolved"' not in text
     assert text.count('"integrity": "sha512-') == text.count('"node_modules/')
+
+
+def test_every_other_program_is_pinned() -> None:
+    text = (ROOT / "tools/install").read_text(encoding="utf-8")
+    pins = {name: re.search(rf"^{name}='([^']*)'", text, re.MULTILINE) for name in ("DEBIAN", "GO")}
+    debian, go = (found.group(1).split() for found in pins.values() if found)
+    assert all(re.fullmatch(r"[a-z-]+=[0-9][0-9.]+\S*", pin) for pin in debian)
+    assert all(re.fullmatch(r"[a-z]+=[a-z0-9./-]+@v[0-9]+\.[0-9]+\.[0-9]+", pin) for pin in go)
+    package = json.loads((ROOT / "tools/node/package.json").read_text(encoding="utf-8"))
+    versions = [*package["dependencies"].values(), *package["overrides"].values()]
+    assert all(re.fullmatch(r"[0-9]+\.[0-9]+\.[0-9]+", version) for version in versions)
