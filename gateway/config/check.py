@@ -1,14 +1,15 @@
 """What `provgate check` says of settings that can be read: what is unsafe, and what soon will be.
 
-An ERROR is a way around the gate or a secret that others can read; a WARNING is for the operator to weigh. What only
-the network can tell (does the upstream answer, does it take a write without our credential) is asked elsewhere.
+An ERROR is a way around the gate or a secret that others can read; a WARNING is for the operator to weigh. A name that
+stands for nothing is an error already where the policy is read. What only the network can tell (does the upstream
+answer, does it take a write without our credential) is asked elsewhere.
 """
 
 from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -17,7 +18,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from gateway.config.settings import ReadAuth, RegistrySettings, Settings, is_loopback
-from gateway.policy import Policy
+from gateway.policy import Mode, Policy
 from gateway.verification import TrustRoot
 
 _SOON: Final = timedelta(days=30)
@@ -47,7 +48,7 @@ def check_settings(
         *(problem for registry in settings.registries for problem in _registry(registry)),
         *_private(settings),
         *_roots(settings, roots, now),
-        *_policy(settings, roots, policy),
+        *_policy(settings, policy),
     )
 
 
@@ -114,18 +115,19 @@ def _roots(settings: Settings, roots: Mapping[str, TrustRoot], now: datetime) ->
             yield _warning(f"{about}: left out, of an unknown kind: {skipped}")
 
 
-def _policy(settings: Settings, roots: Mapping[str, TrustRoot], policy: Policy) -> Iterator[Problem]:
-    names = {registry.name for registry in settings.registries}
+def _policy(settings: Settings, policy: Policy) -> Iterator[Problem]:
+    for registry in settings.registries:
+        if not any(not rule.registries or registry.name in rule.registries for rule in policy.rules):
+            yield _warning(f"registry {registry.name}: no rule speaks of it, so every upload to it is refused")
     for rule in policy.rules:
-        for name in _unknown(rule.registries, names):
-            yield _error(f"{rule.position}: rule {rule.name}: no registry is named {name}")
-        for name in _unknown((n for wanted in rule.attestations for n in wanted.trust_roots), roots):
-            yield _error(f"{rule.position}: rule {rule.name}: no trust root is named {name}")
-
-
-def _unknown(named: Iterable[str], known: Iterable[str]) -> list[str]:
-    there = set(known)
-    return [name for name in dict.fromkeys(named) if name not in there]
+        about = f"{rule.position}: rule {rule.name}"
+        if rule.mode is Mode.OBSERVE:
+            yield _warning(f"{about}: mode: observe lets through what it would refuse")
+        signers = [signer for wanted in rule.attestations for signer in wanted.signers]
+        if any(signer.unsafe_unbound_name for signer in signers):
+            yield _warning(f"{about}: unsafe_unbound_name takes evidence that does not say what it is for")
+        if any(signer.unsafe_mutable_signer for signer in signers):
+            yield _warning(f"{about}: unsafe_mutable_signer trusts whatever its branch holds when it signs")
 
 
 def _mode(path: Path) -> int | None:

@@ -66,7 +66,8 @@ class SettingsDocument(_Part):
     listen: Address = Field(default="127.0.0.1:8080", description="host:port")
     public_url: Url | None = Field(default=None, description="the gateway's own address, used in refusals' links")
     sandbox: bool = Field(default=False, description="admit a sandbox Sigstore's certificates; needs a loopback listen")
-    registries: Annotated[tuple[RegistryDocument, ...], Field(min_length=1)]
+    # At least one, which is checked later: pydantic counts a tuple's valid items only, and would say so of any error.
+    registries: tuple[RegistryDocument, ...] = Field(json_schema_extra={"minItems": 1})
     trust_roots: Text = Field(default="trust_roots", description="directory of trust roots")
     policy: Text = Field(default="policy", description="directory of policy files")
     store: Annotated[str, Field(pattern=r"^sqlite:///.")] = Field(

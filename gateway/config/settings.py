@@ -160,11 +160,14 @@ class _Reading:
         document = self.loaded.value
         listen = self._listen(document.listen, "listen")
         public_url = self._own_url(document, listen)
+        if not document.registries:
+            self._note("registries is empty; name at least one", "registries")
         registries = tuple(
             self._registry(number, registry, public_url) for number, registry in enumerate(document.registries)
         )
         self._sandbox(document, listen, registries)
-        self._collisions(listen, registries)
+        if not self.problems:  # else what is wrong already would be told a second time
+            self._collisions(listen, registries)
         store = self.directory / document.store.removeprefix(_SQLITE)
         if "?" in document.store or "#" in document.store:
             self._note("a store's path has no ? or #; SQLite's options are the gateway's own", "store")
@@ -189,7 +192,8 @@ class _Reading:
     def _registry(self, number: int, document: RegistryDocument, public_url: str) -> RegistrySettings:
         at = ("registries", number)
         mount = "" if document.mount in {None, "/"} else document.mount or ""
-        if document.mount is None and document.host is None and document.listen is None:
+        placed = document.mount or document.host or document.listen
+        if not placed:
             self._note("a registry needs one of mount, host and listen", *at)
         if mount == _OWN_PATH or mount.startswith(_OWN_PATH + "/"):
             self._note("paths below /-/ are the gateway's own; choose another mount", *at, "mount")
@@ -250,14 +254,11 @@ class _Reading:
 
     def _url(self, text: str, *place: str | int) -> str:
         """A URL without the slash at its end; a secret or a query in it is refused."""
-        try:
-            parts = urlsplit(text)
-            host, _ = parts.hostname, parts.port
-        except ValueError:
-            host, parts = None, SplitResult("", "", "", "", "")
-        if not host:
+        parts = _split(text)
+        if parts is None:
             self._note(f"{place[-1]} is not an address like https://host/path", *place)
-        elif parts.username is not None or parts.password is not None:
+            return ""
+        if parts.username is not None or parts.password is not None:
             self._note("a credential is never written into an address; use upstream_credential", *place)
         elif parts.query or parts.fragment or "?" in text or "#" in text:
             self._note(f"{place[-1]} has no ? or #", *place)
@@ -306,6 +307,16 @@ def _collisions(listen: Listen, one: RegistrySettings, other: RegistrySettings) 
     elif one.ecosystem == other.ecosystem:
         root = _ROOT_PATHS[other.ecosystem]
         yield f"clients of {one.name} on the same host also ask for {root}; give one a host or listen", "ecosystem"
+
+
+def _split(url: str) -> SplitResult | None:
+    """A URL's parts; None where it has no host, or a port that is none."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port  # both are read late, and the second may raise
+    except ValueError:
+        return None
+    return parts if host else None
 
 
 def _bytes(size: int | str) -> int:
