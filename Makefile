@@ -101,5 +101,5 @@ tools: ## install the other real clients and servers that tests and bench use (r
 	@tools/install
 
 .PHONY: bench
-bench: $(INSTALLED) ## time and memory beside nginx and the bare registry, in one run (minutes, and 30 GiB of disk)
+bench: $(INSTALLED) ## time and memory beside nginx and the bare registry, in one run (minutes, and some 10 GiB of disk)
 	@$(BIN)/python -m bench.run $(ARGS)
