@@ -61,8 +61,10 @@ def ci(**changed: Any) -> Identity:
         "visibility": "private",
     }
     values |= changed
-    itself = f"{values['repository']}/{values['workflow']}@{values['ref']}"
-    return Identity(**({"subject": f"{values['server']}/{itself}", "build_signer": itself} | values))
+    itself = (
+        f"{values['repository'] or 'acme/libs'}/{values['workflow'] or WORKFLOW}@{values['ref'] or 'refs/tags/v1.0.0'}"
+    )
+    return Identity(**({"subject": f"https://github.com/{itself}", "build_signer": itself} | values))
 
 
 def person(**changed: Any) -> Identity:

@@ -43,8 +43,6 @@ def same_run(one: Identity | None, other: Identity | None) -> bool:
 
 def run_of(identity: Identity | None) -> str:
     """Name an identity's run in words."""
-    if identity is None:
+    if identity is None or identity.run is None:
         return "no run"
-    if identity.run is None:
-        return f"no run ({identity.subject or 'an identity without a name'})"
     return f"run {identity.run} of {identity.repository or 'no repository'}"

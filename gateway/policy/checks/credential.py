@@ -81,6 +81,11 @@ def credential_kind(case: Case, wanted: CredentialRule) -> tuple[Check, ...]:
 def credential_run(case: Case, signer: Identity | None, about: str) -> Check:
     """The grant's holder is the run that signed: a stolen token carries no other build, and the reverse."""
     holder = case.grant.holder
-    expected, got = f"{run_of(holder)} (credential)", f"{run_of(signer)} (evidence)"
+    runs = [run_of(holder), run_of(signer)]
+    if runs[0] == runs[1] and holder and signer and holder.issuer != signer.issuer:
+        runs = [f"{run} at {one.issuer or 'no issuer'}" for run, one in zip(runs, (holder, signer), strict=True)]
+    expected, got = f"{runs[0]} (credential)", f"{runs[1]} (evidence)"
+    if holder is None:
+        expected, got = f"a credential of {runs[1]} (evidence)", "one that is of no run"
     code = Code.CREDENTIAL_RUN_MISMATCH
     return judged("credential-run", about, code, expected, got, holds=same_run(holder, signer))

@@ -80,5 +80,6 @@ def release_run(case: Case, signer: Identity | None, about: str) -> Check:
     stranger = next((one for one in others if not same_run(one.signer, signer)), None)
     if stranger is None:
         return passed("release-run", about, run_of(others[0].signer), run_of(signer))
-    expected = f"{run_of(stranger.signer)}, as {stranger.canonical}"
+    known = run_of(stranger.signer) if stranger.signer else "a run that is not known"
+    expected = f"{known}, as {stranger.canonical}"
     return failed("release-run", about, Reason(Code.RUN_MISMATCH, about, expected, run_of(signer)))

@@ -63,7 +63,7 @@ def signed_by(signer: Signer, attestation: Attestation, version: str, about: str
 def _by_workflow(signer: Signer, identity: Identity, version: str, about: str) -> tuple[Check, ...]:
     if identity.repository is None:
         # A person has none of the other fields either: one reason says it better than six.
-        got = identity.subject or "an identity without a repository"
+        got = f"{identity.subject or 'an identity without a name'} (issuer {_said(identity.issuer)})"
         return (failed("signer", about, Reason(Code.SIGNER_NOT_CI, about, _described(signer), got)),)
     checks = [
         _repository(signer, identity, about),
