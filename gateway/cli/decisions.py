@@ -7,10 +7,9 @@ import json
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.table import Table
 
-from gateway.cli.options import as_json, settings_file
+from gateway.cli.options import as_json, settings_file, table_console
 from gateway.cli.token import opened
 from gateway.config import Settings, load_settings
 from gateway.console import decision_json
@@ -77,7 +76,7 @@ def list_(
         table.add_column(column, overflow="fold")
     for one in found:
         table.add_row(*_row(one))
-    Console(highlight=False).print(table)
+    table_console().print(table)
 
 
 @decisions.command()

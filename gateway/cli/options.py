@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
+from rich.console import Console
 
 settings_file = click.option(
     "-c",
@@ -17,3 +19,8 @@ settings_file = click.option(
     help="The settings file.",
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+
+
+def table_console() -> Console:
+    """Where tables go: a terminal's own width, and enough for whole names in a pipe."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() else 160)

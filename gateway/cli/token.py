@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Final
 
 import click
-from rich.console import Console
 from rich.table import Table
 
-from gateway.cli.options import as_json, settings_file
+from gateway.cli.options import as_json, settings_file, table_console
 from gateway.config import Settings, load_settings
 from gateway.credentials import mint, new_id
 from gateway.model.case import Action, Grant, GrantKind
@@ -103,7 +102,7 @@ def list_(config: Path, *, as_json: bool) -> None:
             expires,
             state,
         )
-    Console(highlight=False).print(table)
+    table_console().print(table)
 
 
 @token.command()
