@@ -312,6 +312,8 @@ def _raw_text(raw: bytes) -> str | None:
 
 def _utf8(raw: bytes) -> str | None:
     try:
+        if len(raw) > 1 and raw[0] == _UTF8_STRING and raw[1] == len(raw) - 2 < 0x80:  # the usual case, read at once
+            return raw[2:].decode()
         return der.single(raw, _UTF8_STRING).value.decode()
     except (Malformed, UnicodeDecodeError):
         return None
