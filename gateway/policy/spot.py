@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 from gateway.strict.yaml import Loaded
@@ -22,7 +22,7 @@ class Spot:
     warnings: list[str]
 
     def __truediv__(self, part: str | int) -> Spot:
-        return replace(self, path=(*self.path, part))
+        return Spot(self.loaded, (*self.path, part), self.problems, self.warnings)
 
     @property
     def position(self) -> tuple[int, int]:

@@ -82,6 +82,21 @@ def test_the_example_accepts_what_its_builder_signed() -> None:
     ]
 
 
+def test_the_examples_load_together_with_the_trust_roots_beside_them() -> None:
+    root = EXAMPLE.parents[1]
+    kinds = {path.parent.name: _kind(path) for path in root.glob("trust_roots/*/trust_root.yaml")}
+    files = {path.name: path.read_text() for path in root.glob("policy/*.yaml")}
+    rules = load_policy(files, trust_roots={"github": "sigstore"} | kinds).rules
+    assert [rule.name for rule in rules] == ["acme-python", "vendor-keys"]
+    assert load_policy(files).warnings == ()
+
+
+def _kind(path: Path) -> str:
+    return next(
+        line.removeprefix("kind: ").strip() for line in path.read_text().splitlines() if line.startswith("kind:")
+    )
+
+
 def test_a_rule_knows_where_it_stands() -> None:
     first, second = load_policy({"b.yaml": GOOD.replace("acme", "beta"), "a.yaml": GOOD}).rules
     assert (str(first.position), str(second.position)) == ("a.yaml:2:5", "b.yaml:2:5")
