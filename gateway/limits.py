@@ -20,6 +20,7 @@ KEEPALIVE_SECONDS: Final = 75.0  # nginx's default; also bounds a slow second re
 DRAIN_AFTER_REFUSAL: Final = 64 * MIB  # an early close gave npm a reset instead of the reason (FACTS-PYPI-NPM 3)
 DRAIN_SECONDS: Final = 20.0
 BODY_IDLE_SECONDS: Final = 60.0  # between two reads of one request's body
+ANSWER_IDLE_SECONDS: Final = 60.0  # a client must take some 48 KiB of its answer within this; nginx's send_timeout
 READ_BUFFER: Final = 256 * KIB  # per connection, before the kernel holds the sender back
 CHUNK: Final = 1 * MIB  # one hop to a thread per MiB costs 1 % (FACTS-LIBRARIES: spool)
 

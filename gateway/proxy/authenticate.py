@@ -29,7 +29,9 @@ class Authenticator:
         `registry` None stands for whichever the grant is for, `purl` None for any package of it.
         """
         given = [value for name, value in head.headers if name.lower() == "authorization"]
-        presented = recognise(given[0] if len(given) == 1 else None)
+        if len(given) > 1:
+            return Reason(Code.CREDENTIAL_INVALID, "Authorization", "one header", f"{len(given)} of them")
+        presented = recognise(given[0] if given else None)
         if presented.token is None:
             code = Code.CREDENTIAL_INVALID if presented.foreign else Code.CREDENTIAL_MISSING
             return Reason(code, "Authorization", f"a token of this gateway that may {action.value}")

@@ -10,16 +10,18 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Final
-from urllib.parse import urlsplit
 
-from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp import HttpVersion11, web
 
 from gateway import limits
 from gateway.ecosystems.protocol import Head, Reply, Route, Verb, View
+from gateway.errors import StoreError
 from gateway.model.case import Action
+from gateway.proxy import head as heads
 from gateway.proxy import reads
 from gateway.proxy.authenticate import Authenticator
 from gateway.proxy.mounts import Mounted, find
@@ -27,15 +29,25 @@ from gateway.proxy.protocol import GateProtocol, plain_reply, response_of
 from gateway.publish.publish import BodyAborted, Publisher, Surroundings
 from gateway.reasons import Code, Reason
 
+log = logging.getLogger(__name__)
 Own = Callable[[Head, AsyncIterator[bytes]], Awaitable[Reply]]
 OWN: Final = "/-/"
+
+
+class BodyMalformed(BodyAborted):
+    """The client broke the framing of its request's body: the rest of it cannot be told from a next request."""
 
 
 class Gate:
     """The handler of every request. `own` answers the gateway's own addresses, below `/-/`."""
 
     def __init__(
-        self, mounts: Sequence[Mounted], publisher: Publisher, authenticator: Authenticator, own: Own, around: Surroundings
+        self,
+        mounts: Sequence[Mounted],
+        publisher: Publisher,
+        authenticator: Authenticator,
+        own: Own,
+        around: Surroundings,
     ) -> None:
         self._mounts = tuple(mounts)
         self._publisher = publisher
@@ -49,26 +61,34 @@ class Gate:
             request.protocol.head_came()
         try:
             answer = await self._answer(request)
+        except BodyMalformed:
+            answer = plain_reply(Reason(Code.REQUEST_MALFORMED, "the request's body", "framed as RFC 9112 says"))
         except BodyAborted:
             answer = plain_reply(Reason(Code.REQUEST_TIMEOUT, "the request's body", "the whole body"))
+        except StoreError as error:
+            log.error("record: %s", error)  # noqa: TRY400 - one line, no traceback
+            answer = plain_reply(Reason(Code.RECORD_UNAVAILABLE, "the gateway's record"))
         response = response_of(answer) if isinstance(answer, Reply) else answer
-        if not request.content.is_eof():  # answered early: drained for a while by the server, then closed
+        if not request.content.is_eof() or request.content.exception() is not None or "Upgrade" in request.headers:
+            # Whatever follows on this connection is not read as a request. A body that was answered early is drained
+            # for a while, so that the client gets to read the answer; what follows an offer to upgrade is lost.
             response.force_close()
+            if isinstance(request.protocol, GateProtocol):
+                request.protocol.answered_early()
         return response
 
     async def _answer(self, request: web.BaseRequest) -> Reply | web.StreamResponse:
-        target = _target(request)
-        if target is None:
-            return plain_reply(Reason(Code.REQUEST_MALFORMED, "request target", "a path, or http(s)://host/path"))
-        host, path, query = target
-        headers = tuple((name, value) for name, value in request.headers.items())
-        if path.startswith(OWN):  # 1
-            return await self._own(Head(request.method, path, query, headers), _body(request))
-        found = find(self._mounts, host, path)
+        came = heads.read(request)
+        if isinstance(came, Reason):
+            return plain_reply(came)
+        host, head = came
+        if head.path.startswith(OWN):  # 1
+            return await self._own(head, _body(request))
+        found = find(self._mounts, host, head.path)
         if found is None:
-            return plain_reply(Reason(Code.ROUTE_UNKNOWN, f"{request.method} {path}"))
+            return plain_reply(_unknown(head.path, head))
         mounted, below = found
-        head = Head(request.method, below, query, headers)
+        head = replace(head, path=below)
         route = mounted.served.ecosystem.route(head)  # 2
         match route.verb:
             case Verb.READ:
@@ -76,7 +96,7 @@ class Gate:
             case Verb.PUBLISH:
                 return await self._publish(mounted, head, request)
             case Verb.DEPOSIT | Verb.EVIDENCE | Verb.MUTATE | Verb.UNKNOWN:
-                return _refusal(mounted, head, route.problem or Reason(Code.ROUTE_UNKNOWN, f"{head.method} {path}"))
+                return _refusal(mounted, head, route.problem or _unknown(f"{mounted.mount}{head.path}", head))
 
     async def _publish(self, mounted: Mounted, head: Head, request: web.BaseRequest) -> Reply:
         if any(name.lower() == "content-encoding" for name, _ in head.headers):  # 3
@@ -111,39 +131,28 @@ class Gate:
         return View(store.withheld(registry), accepted)
 
 
+def _unknown(path: str, head: Head) -> Reason:
+    return Reason(Code.ROUTE_UNKNOWN, f"{head.method} {path}")
+
+
 def _refusal(mounted: Mounted, head: Head, reason: Reason) -> Reply:
     link = f"{mounted.served.public_url}/-/reasons/{reason.code.value}"
     return mounted.served.ecosystem.render((reason,), link, head)
 
 
-def _target(request: web.BaseRequest) -> tuple[str, str, str] | None:
-    """Host, path and query of the request target; an absolute-form target's own authority counts (RFC 9112, 3.2.2)."""
-    raw = request.raw_path
-    host = request.headers.get("Host", "")
-    if not raw.startswith("/"):
-        absolute = urlsplit(raw)
-        if absolute.scheme not in {"http", "https"} or not absolute.netloc or "@" in absolute.netloc:
-            return None
-        host, raw = absolute.netloc, raw[raw.index(absolute.netloc) + len(absolute.netloc) :] or "/"
-    path, _, query = raw.partition("?")
-    if not path.startswith("/") or "#" in raw or "\\" in path or len(request.headers.getall("Host", [])) > 1:
-        return None
-    return host, path, query
-
-
 async def _body(request: web.BaseRequest) -> AsyncIterator[bytes]:
-    """The request's body as it comes; raises `BodyAborted` when it stops coming."""
-    if (request.headers.get("Expect") or "").lower() == "100-continue":
-        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        request.writer.output_size = 0  # as aiohttp does: the answer itself has not begun
-    while True:
-        try:
+    """The request's body as it comes; raises `BodyAborted` when it stops coming, `BodyMalformed` when it is none."""
+    try:
+        if request.version == HttpVersion11 and (request.headers.get("Expect") or "").lower() == "100-continue":
+            await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            request.writer.output_size = 0  # as aiohttp does: the answer itself has not begun
+        while True:
             async with asyncio.timeout(limits.BODY_IDLE_SECONDS):
                 chunk = await request.content.readany()
-        except (TimeoutError, ConnectionError, web.RequestPayloadError, HttpProcessingError) as error:
-            raise BodyAborted(str(error)) from error
-        if not chunk and request.content.at_eof():
-            return
-        yield chunk
-
-
+            if not chunk and request.content.at_eof():
+                return
+            yield chunk
+    except web.RequestPayloadError as error:
+        raise BodyMalformed(str(error)) from error
+    except (TimeoutError, ConnectionError) as error:
+        raise BodyAborted(str(error)) from error
