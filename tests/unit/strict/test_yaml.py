@@ -195,6 +195,7 @@ def test_a_key_is_text_however_it_looks() -> None:
         ("rules: []\nrules: []\n", "2:1: key 'rules' is given twice (first in line 1); keep one"),
         ("rules: []\n---\nrules: []\n", "2:1: a second document; put it into a file of its own"),
         ("%YAML 1.1\n---\nrules: []\n", "1:1: a % directive; remove it"),
+        ("%TAG ! tag:x,2000:\n---\nrules: []\n", "1:1: a % directive; remove it"),
         ("<<: {rules: []}\n", "1:1: merge key <<; write the keys out"),
         ("? [a]\n: b\n", "1:3: a mapping's key that is not plain text; write text"),
         ("rules: [}", "1:9: not YAML: while parsing a flow node did not find expected node content; check {}"),

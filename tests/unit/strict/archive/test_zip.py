@@ -71,11 +71,23 @@ def test_an_archive_comment_and_64_bit_records_are_read() -> None:
     end = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0)
     wide = body[:-22] + record + locator + end
     assert read(wide).read("a/x.py", 400) == A.data
-    for old, new in ((locator, locator[:8] + b"\0" * 8 + locator[16:]), (end, end[:8] + b"\2\0\2\0" + end[12:])):
-        assert (
-            "64-bit" in refused(wide.replace(old, new)).problem or "disagree" in refused(wide.replace(old, new)).problem
-        )
-    assert "64-bit" in refused(wide.replace(b"PK\x06\x06", b"PK\x06\x05")).problem
+    from_end = {"signature": 98, "length": 94, "disk": 38, "offset": 34, "disks": 26, "count": 14, "record disk": 82}
+    for what, place in from_end.items():
+        spoiled = bytearray(wide)
+        spoiled[-place] ^= 2
+        problem = refused(bytes(spoiled)).problem
+        assert "64-bit" in problem or "disagree" in problem or "split" in problem, what
+
+
+def test_a_directory_of_something_else_is_refused() -> None:
+    for spoiled in (
+        zip_of([A]).replace(b"PK\x01\x02", b"PK\x01\x03"),
+        zip_of([A, B]).replace(b"PK\x01\x02", b"PK\x05\x05"),
+    ):
+        assert "something else" in refused(spoiled).problem
+    long = bytearray(zip_of([A]))
+    long[-22 - 52 + 32] = 200  # the length of the entry's comment
+    assert "ends too early" in refused(bytes(long)).problem
 
 
 @pytest.mark.parametrize("form", ["<4s3L", "<3L", "<4sL2Q", "<L2Q"])
@@ -185,3 +197,25 @@ def test_the_number_of_entries_is_bounded(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(limits, "ARCHIVE_EXPANDED", 402)
     assert isinstance(refused(zip_of([A, B])), TooLarge)
     assert isinstance(refused(zip_of([replace(A, name=b"x" * (limits.ARCHIVE_NAME + 1))])), TooLarge)
+
+
+@pytest.mark.parametrize("place", [4, 6, 8])
+def test_an_archive_in_several_files_is_refused(place: int) -> None:
+    data = bytearray(zip_of([A]))
+    data[len(data) - 22 + place] = 2
+    assert "split" in refused(bytes(data)).problem
+
+
+def test_a_deflate_stream_of_empty_blocks_is_bounded() -> None:
+    blocks = b"\0\0\0\xff\xff" * 600 + zlib.compress(b"x", wbits=-15)
+    lying: dict[str, int | bytes] = {"method": 8, "size": 1, "crc": zlib.crc32(b"x")}
+    index = read(zip_of([Entry(b"x", blocks, method=0, local=lying, central=lying)]))
+    assert index.read("x", 5000) == b"x"
+    with pytest.raises(TooLarge):
+        index.read("x", 10)
+
+
+def test_the_directory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "ARCHIVE_DIRECTORY", 52)
+    assert set(read(zip_of([A])).files) == {"a/x.py"}
+    assert isinstance(refused(zip_of([A, B])), TooLarge)
