@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
+from yarl import URL
 
 from gateway.config import ReadAuth, load_trust_roots
 from gateway.credentials import mint, new_id
@@ -25,13 +26,13 @@ from gateway.model.identity import Identity
 from gateway.model.upload import Registry
 from gateway.policy import load_policy
 from gateway.proxy.mounts import Mounted
-from gateway.publish.publish import Surroundings
+from gateway.publish.publish import Publisher, Surroundings
 from gateway.publish.served import Served, Trust
 from gateway.publish.spool import Spool
 from gateway.sandbox import Sandbox, github_identity, slsa_provenance
 from gateway.service.compose import now
 from gateway.service.serving import Parts, serve_on
-from gateway.store import Query, Store
+from gateway.store import Query, Store, Written
 from gateway.upstream import Upstream
 from tests.lab.raw import BOUNDARY, form, part
 from tests.lab.registry import LabRegistry, lab_registry
@@ -39,6 +40,21 @@ from tests.lab.registry import LabRegistry, lab_registry
 KEY: Final = b"k" * 32
 CREDENTIAL: Final = "Basic " + base64.b64encode(b"gateway:upstream-secret").decode()
 GOOD: Final = wheel("acme-good", "1.0.0")
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """An answer to a read; `cut` says that it ended before it was whole."""
+
+    status: int
+    reason: str
+    headers: Mapping[str, str]
+    body: bytes
+    cut: bool
+
+    @property
+    def code(self) -> str:
+        return self.reason.partition(":")[0]
 
 
 @dataclass
@@ -50,6 +66,9 @@ class LabGate:
     store: Store
     sandbox: Sandbox
     at: datetime
+    served: Served
+    publisher: Publisher
+    spool: Spool
     token: str = ""
 
     @property
@@ -108,6 +127,68 @@ class LabGate:
         ):
             return response.status, response.reason or "", await response.text()
 
+    async def post(self, body: bytes, token: str | None = None) -> tuple[int, str, str]:
+        """Publish a form that is whole already."""
+        sent = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
+        sent |= _authorization(self.token if token is None else token)
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(self.upload_url, data=body, headers=sent) as response,
+        ):
+            return response.status, response.reason or "", await response.text()
+
+    async def attach(
+        self, evidence: bytes, *digests: str, token: str | None = None, query: str | None = None, **how: Any
+    ) -> tuple[int, str, str]:
+        """Send evidence to the locker; `query` is sent as it stands, `how` holds `method` and `headers`."""
+        asked = "&".join(f"digest={digest}" for digest in digests) if query is None else query
+        sent = _authorization(self.token if token is None else token) | how.get("headers", {})
+        async with (
+            aiohttp.ClientSession() as session,
+            session.request(
+                how.get("method", "POST"),
+                URL(f"{self.base}/-/evidence?{asked}", encoded=True),
+                data=evidence,
+                headers=sent,
+                skip_auto_headers=("Content-Type",),
+            ) as response,
+        ):
+            return response.status, response.reason or "", await response.text()
+
+    async def settle(self) -> bool:
+        """Settle what is open, as the running gateway does from time to time."""
+        return await self.publisher.settle_open([self.served])
+
+    async def newest(self) -> Written:
+        """The newest record."""
+        (written,) = await self.store.records(Query(limit=1))
+        return written
+
+    def trust(self, policy: str) -> Trust:
+        """What the gateway trusts now, under another policy."""
+        known = self.publisher.trust
+        roots = frozenset(root.name for root in known.roots)
+        return replace(known, policy=load_policy({"lab.yaml": policy}, trust_roots=roots))
+
+    async def fetch(self, path: str, *, method: str = "GET", token: str = "", **headers: str) -> Fetched:
+        """Read below the gateway's root: everything that came, also where it was cut off."""
+        async with (
+            aiohttp.ClientSession(auto_decompress=False) as session,
+            session.request(
+                method,
+                URL(self.base + path, encoded=True),
+                headers={**headers, **_authorization(token)},
+                allow_redirects=False,
+            ) as response,
+        ):
+            body, cut = b"", False
+            try:
+                async for chunk in response.content.iter_any():
+                    body += chunk
+            except (aiohttp.ClientError, OSError):
+                cut = True
+            return Fetched(response.status, response.reason or "", dict(response.headers), body, cut)
+
     async def codes(self, **asked: Any) -> set[str]:
         """The codes of the newest recorded decision."""
         (written,) = await self.store.records(Query(limit=1, **asked))
@@ -137,6 +218,7 @@ async def lab_gate(
     registry: LabRegistry | None = None,
     upstream: str | None = None,
     around: Mapping[str, Any] | None = None,
+    spool: Mapping[str, int] | None = None,
     **served: Any,
 ) -> AsyncIterator[LabGate]:
     """Run one; `registry` reuses a running one, `around` replaces parts of the surroundings."""
@@ -169,9 +251,9 @@ async def lab_gate(
             **served,
         )
         mounts = (Mounted(of, "/pypi", None, read_auth, verified),)
-        parts = Parts(mounts, store, KEY, Spool(folder / "spool"), trust, surroundings, base)
-        async with serve_on(parts, [bound]):
-            gate = LabGate(base, behind, store, sandbox, at)
+        parts = Parts(mounts, store, KEY, Spool(folder / "spool", **(spool or {})), trust, surroundings, base)
+        async with serve_on(parts, [bound]) as running:
+            gate = LabGate(base, behind, store, sandbox, at, of, running.publisher, parts.spool)
             gate.token = await gate.grant()
             yield gate
 

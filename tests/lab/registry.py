@@ -22,7 +22,9 @@ class LabRegistry:
     forms: list[list[tuple[str, str]]] = field(default_factory=list)
     misbehave: dict[str, Misbehaviour] = field(default_factory=dict)
     truncate: int | None = None  # keep only so many bytes of the next upload, as pypiserver does of a cut one
+    pages: dict[str, bytes] = field(default_factory=dict)  # what a project's page is instead
     base: str = ""
+    site: web.TCPSite | None = None
 
     @property
     def writes(self) -> list[tuple[str, str, dict[str, str]]]:
@@ -49,7 +51,14 @@ class LabRegistry:
                 return web.Response(body=self.files[name], content_type="application/octet-stream")
         return web.Response(status=404, text="404")
 
+    async def stop_listening(self) -> None:
+        """Take no further connection; those that are open stay."""
+        assert self.site is not None
+        await self.site.stop()
+
     def _project(self, project: str) -> web.Response:
+        if project in self.pages:
+            return web.Response(body=self.pages[project], content_type="text/html")
         mine = [name for name in self.files if name.split("-")[0].replace("_", "-").lower() == project]
         if not mine:
             return web.Response(status=404, text="404")
@@ -93,6 +102,7 @@ async def lab_registry() -> AsyncIterator[LabRegistry]:
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
+    registry.site = site
     registry.base = f"http://127.0.0.1:{runner.addresses[0][1]}"
     try:
         yield registry
