@@ -219,3 +219,7 @@ def test_the_directory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "ARCHIVE_DIRECTORY", 52)
     assert set(read(zip_of([A])).files) == {"a/x.py"}
     assert isinstance(refused(zip_of([A, B])), TooLarge)
+
+
+def test_a_local_header_that_is_none_is_refused() -> None:
+    assert "disagree" in refused(zip_of([A, B]).replace(b"PK\x03\x04", b"PK\x03\x05", 1)).problem
