@@ -260,7 +260,7 @@ class _Reading:
             return ""
         if parts.username is not None or parts.password is not None:
             self._note("a credential is never written into an address; use upstream_credential", *place)
-        elif parts.query or parts.fragment or "?" in text or "#" in text:
+        elif "?" in text or "#" in text:
             self._note(f"{place[-1]} has no ? or #", *place)
         return text.rstrip("/")
 

@@ -183,7 +183,9 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
         path, timeout=limits.STORE_BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=256
     )
     try:
-        connection.execute("PRAGMA journal_mode = WAL")
+        (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        if mode != "wal":  # a network file system, say: its locks and its memory are not shared between processes
+            raise sqlite3.NotSupportedError("no write-ahead log here; put the store on a local disk")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA trusted_schema = OFF")

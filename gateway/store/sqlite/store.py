@@ -63,7 +63,7 @@ class SqliteStore(Store):
     @classmethod
     async def at(cls, place: str, key: bytes) -> SqliteStore:
         """Open the file, creating and migrating it; raises `StoreError`."""
-        return await asyncio.to_thread(cls._at, Path(place), key)
+        return await asyncio.to_thread(cls._at, Path(place).absolute(), key)
 
     @classmethod
     def _at(cls, path: Path, key: bytes) -> SqliteStore:

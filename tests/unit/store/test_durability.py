@@ -21,6 +21,7 @@ from gateway.model.digest import Digest
 from gateway.model.intent import Record, Settlement, Step
 from gateway.reasons import Code
 from gateway.store import Began, Cause, Conflict, Store
+from gateway.store.sqlite.database import connect
 from gateway.store.sqlite.schema import MIGRATIONS
 from gateway.store.sqlite.store import SqliteStore
 from tests.lab import cases, records
@@ -296,6 +297,11 @@ async def test_a_file_that_is_no_database_is_refused(place: Path, content: bytes
     put(place, content)
     with pytest.raises(StoreError, match=r"provgate\.db"):
         await Store.open(f"sqlite:///{place}", KEY)
+
+
+def test_a_place_without_a_write_ahead_log_is_refused() -> None:
+    with pytest.raises(sqlite3.NotSupportedError, match="local disk"):
+        connect(Path(":memory:"))
 
 
 async def test_a_newer_programs_file_is_refused(store: Store, place: Path) -> None:
