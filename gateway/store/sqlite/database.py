@@ -183,9 +183,7 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
         path, timeout=limits.STORE_BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=256
     )
     try:
-        (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
-        if mode != "wal":  # a network file system, say: its locks and its memory are not shared between processes
-            raise sqlite3.NotSupportedError("no write-ahead log here; put the store on a local disk")
+        _keep_a_log(connection)
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA trusted_schema = OFF")
@@ -195,6 +193,12 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _keep_a_log(connection: sqlite3.Connection) -> None:
+    (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+    if mode != "wal":  # a network file system, say: processes share neither locks nor memory on it
+        raise sqlite3.NotSupportedError("no write-ahead log here; put the store on a local disk")
 
 
 def _data_version(connection: sqlite3.Connection) -> int:

@@ -63,10 +63,11 @@ class SqliteStore(Store):
     @classmethod
     async def at(cls, place: str, key: bytes) -> SqliteStore:
         """Open the file, creating and migrating it; raises `StoreError`."""
-        return await asyncio.to_thread(cls._at, Path(place).absolute(), key)
+        return await asyncio.to_thread(cls._at, Path(place), key)
 
     @classmethod
     def _at(cls, path: Path, key: bytes) -> SqliteStore:
+        path = path.absolute()  # SQLite takes some relative names, like :memory:, for no file at all
         prepare(path)
         try:
             connection = connect(path)
