@@ -43,6 +43,11 @@ def by(identity: Identity) -> Attestation:
         (ci(build_signer=OWN), lab.signer(build_signer=(OWN,)), 2),
         (ci(build_signer=MOVING), lab.signer(build_signer=(MOVING,), unsafe_mutable_signer=True), 2),
         (lab.person(), Signer(issuer=("https://github.com/login/oauth",), subject=("jane@acme.example",)), 1),
+        (
+            lab.person(runner="github-hosted"),
+            Signer(issuer=("https://github.com/login/oauth",), subject=("jane@acme.example",)),
+            1,
+        ),
     ],
     ids=[
         "inside",
@@ -53,6 +58,7 @@ def by(identity: Identity) -> Attestation:
         "own builder",
         "branch",
         "person",
+        "person on a hosted runner",
     ],
 )
 def test_a_signature_proves_its_level_and_no_higher(identity: Identity, signer: Signer, reached: int) -> None:

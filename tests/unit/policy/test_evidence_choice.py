@@ -113,6 +113,10 @@ def test_evidence_that_failed_gives_its_own_reasons() -> None:
     assert codes(judged(bad)) == {"sct-invalid", "timestamp-missing"}
 
 
+def test_evidence_that_no_root_could_read_gives_its_own_reasons() -> None:
+    assert codes(judged(failed(Code.EVIDENCE_MALFORMED, root=None))) == {"evidence-malformed"}
+
+
 def test_a_failure_under_one_root_does_not_matter_where_another_root_of_the_rule_verifies() -> None:
     rule = lab.rule(attestations=(lab.asked(trust_roots=("github", ROOT)),))
     assert codes(judged(failed(Code.CERTIFICATE_UNTRUSTED, root="github"), finding(), rule=rule)) == set()
