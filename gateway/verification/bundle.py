@@ -183,8 +183,8 @@ def read_entry(entry: Object) -> LogEntry:
         json.field(kind, "version", str, f"{about}.kindVersion"),
         octets(entry, "canonicalizedBody", about, most=limits.EVIDENCE_BYTES),
         time or None,  # proto-JSON: zero is absent
-        octets(promise, "signedEntryTimestamp", f"{about}.inclusionPromise") if promise else None,
-        _proof(proof) if proof else None,
+        octets(promise, "signedEntryTimestamp", f"{about}.inclusionPromise") if promise is not None else None,
+        _proof(proof) if proof is not None else None,
     )
 
 
