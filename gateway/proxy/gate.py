@@ -59,32 +59,30 @@ class Gate:
         """Answer one request."""
         if isinstance(request.protocol, GateProtocol):
             request.protocol.head_came()
-        try:
-            answer = await self._answer(request)
-        except BodyMalformed:
-            answer = plain_reply(Reason(Code.REQUEST_MALFORMED, "the request's body", "framed as RFC 9112 says"))
-        except BodyAborted:
-            answer = plain_reply(Reason(Code.REQUEST_TIMEOUT, "the request's body", "the whole body"))
-        except StoreError as error:
-            log.error("record: %s", error)  # noqa: TRY400 - one line, no traceback
-            answer = plain_reply(Reason(Code.RECORD_UNAVAILABLE, "the gateway's record"))
+        came = heads.read(request)
+        answer = plain_reply(came) if isinstance(came, Reason) else await self._answer(*came, request)
         response = response_of(answer) if isinstance(answer, Reply) else answer
-        if not request.content.is_eof() or request.content.exception() is not None or "Upgrade" in request.headers:
-            # Whatever follows on this connection is not read as a request. A body that was answered early is drained
-            # for a while, so that the client gets to read the answer; what follows an offer to upgrade is lost.
-            response.force_close()
+        if isinstance(came, Reason) or _unfinished(request):
+            response.force_close()  # whatever follows on this connection is not read as a request
             if isinstance(request.protocol, GateProtocol):
                 request.protocol.answered_early()
         return response
 
-    async def _answer(self, request: web.BaseRequest) -> Reply | web.StreamResponse:
-        came = heads.read(request)
-        if isinstance(came, Reason):
-            return plain_reply(came)
-        host, head = came
+    async def _answer(self, host: str, head: Head, request: web.BaseRequest) -> Reply | web.StreamResponse:
+        try:
+            return await self._dispatch(host, head, request)
+        except BodyMalformed:
+            return plain_reply(Reason(Code.REQUEST_MALFORMED, "the request's body", "framed as RFC 9112 says"))
+        except BodyAborted:
+            return plain_reply(Reason(Code.REQUEST_TIMEOUT, "the request's body", "the whole body"))
+        except StoreError as error:
+            log.error("record: %s", error)  # noqa: TRY400 - one line, no traceback
+            return plain_reply(Reason(Code.RECORD_UNAVAILABLE, "the gateway's record"))
+
+    async def _dispatch(self, host: str, head: Head, request: web.BaseRequest) -> Reply | web.StreamResponse:
         if head.path.startswith(OWN):  # 1
             return await self._own(head, _body(request))
-        found = find(self._mounts, host, head.path)
+        found = find(self._mounts, host, head.path, _port(request))
         if found is None:
             return plain_reply(_unknown(head.path, head))
         mounted, below = found
@@ -138,6 +136,21 @@ def _unknown(path: str, head: Head) -> Reason:
 def _refusal(mounted: Mounted, head: Head, reason: Reason) -> Reply:
     link = f"{mounted.served.public_url}/-/reasons/{reason.code.value}"
     return mounted.served.ecosystem.render((reason,), link, head)
+
+
+def _port(request: web.BaseRequest) -> int | None:
+    """The port that the request came in by; None once the connection is gone."""
+    name = request.transport.get_extra_info("sockname") if request.transport is not None else None
+    return int(name[1]) if name else None
+
+
+def _unfinished(request: web.BaseRequest) -> bool:
+    """Whether a body is left, or broke, or something may follow that aiohttp loses (behind an offer to upgrade).
+
+    What is left of a body is drained for a while, so that the client gets to read the answer.
+    """
+    body = request.content
+    return not body.is_eof() or body.exception() is not None or "Upgrade" in request.headers
 
 
 async def _body(request: web.BaseRequest) -> AsyncIterator[bytes]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import re
 from collections.abc import Iterable
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 BOUNDARY = "lab-boundary"
@@ -62,3 +64,27 @@ async def answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
             length = int(value)
     body = await reader.readexactly(length)
     return int(head.split(b" ", 2)[1]), head + body
+
+
+async def everything(base: str, sent: bytes, *, seconds: float = 10.0) -> bytes:
+    """Send bytes and return all that comes until the server closes; a reset ends it too."""
+    reader, writer = await connect(base)
+    got = bytearray()
+    try:
+        async with asyncio.timeout(seconds):
+            with suppress(ConnectionError):
+                writer.write(sent)
+                while piece := await reader.read(1 << 16):
+                    got += piece
+    finally:
+        writer.close()
+    return bytes(got)
+
+
+def code(answer: bytes) -> str:
+    """The code that an answer's reason phrase begins with, which must stand in its body too (no body answers HEAD)."""
+    head, _, body = answer.partition(b"\r\n\r\n")
+    match = re.fullmatch(rb"HTTP/\d\.\d \d{3} ([a-z-]+): [ -~]*", head.split(b"\r\n", 1)[0])
+    assert match is not None, answer[:200]
+    assert not body or match[1] in body
+    return match[1].decode()
