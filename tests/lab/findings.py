@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import datetime
 from functools import cache
 
 import yaml
@@ -26,9 +27,9 @@ def root(shape: Shape) -> TrustRoot:
     return build_trust_root("sandbox", settings, {TRUSTED_ROOT: made.trusted_root()})
 
 
-def find(body: bytes, *roots: TrustRoot, allow_sandbox: bool = True) -> tuple[Finding, ...]:
+def find(body: bytes, *roots: TrustRoot, allow_sandbox: bool = True, now: datetime = lab.NOW) -> tuple[Finding, ...]:
     ref = EvidenceRef("id", Format.UNKNOWN, Source.REQUEST)
-    return verify(Evidence(ref, body), roots, [FILE], lab.NOW, allow_sandbox=allow_sandbox)
+    return verify(Evidence(ref, body), roots, [FILE], now, allow_sandbox=allow_sandbox)
 
 
 def made(spoil: Spoil | None, shape: Shape, kind: str) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 import yaml
 
@@ -145,3 +147,15 @@ def test_a_signature_over_another_file_is_for_other_bytes() -> None:
     body = lab.signature_bundle(b"other bytes")
     (found,) = find(body, root(Shape.LOG_V1))
     assert {reason.code for reason in found.reasons} == {Code.DIGEST_MISMATCH}
+
+
+@pytest.mark.parametrize(
+    ("shape", "code"),
+    [(Shape.LOG_V1, Code.LOG_PROOF_INVALID), (Shape.TIMESTAMP, Code.TIMESTAMP_INVALID)],
+)
+def test_a_proved_time_may_be_a_minute_ahead_and_no_more(shape: Shape, code: Code) -> None:
+    body = made(None, shape, "statement")
+    (within,) = find(body, root(shape), now=lab.NOW - timedelta(seconds=60))
+    (beyond,) = find(body, root(shape), now=lab.NOW - timedelta(seconds=61))
+    assert within.attestation is not None
+    assert {reason.code for reason in beyond.reasons} == {code}
