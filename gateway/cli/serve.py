@@ -15,10 +15,10 @@ from typing import Any
 import click
 
 from gateway.cli.options import settings_file
-from gateway.config import Settings, load_settings
+from gateway.config import Listen, Settings, load_settings
 from gateway.errors import ConfigurationError
 from gateway.publish.publish import Publisher
-from gateway.service.compose import bind, parts_of, trust_of
+from gateway.service.compose import Bound, bind, load_certificate, parts_of, trust_of
 from gateway.service.serving import Parts, serve_on
 
 log = logging.getLogger("gateway")
@@ -28,7 +28,7 @@ log = logging.getLogger("gateway")
 @settings_file
 @click.option("--verbose", is_flag=True, help="Log what is done, not only what is wrong.")
 def serve(config: Path, *, verbose: bool) -> None:
-    """Serve until SIGTERM or SIGINT; SIGHUP reads policy and trust roots anew."""
+    """Serve until SIGTERM or SIGINT; SIGHUP reads policy, trust roots and certificates anew."""
     logging.basicConfig(
         level=logging.INFO if verbose else logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
@@ -45,28 +45,31 @@ async def run(settings: Settings, prepared: Callable[[Parts], Parts] = lambda pa
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with (
-        parts_of(settings, sockets[settings.listen].port) as parts,
-        serve_on(prepared(parts), [bound.socket for bound in sockets.values()]) as running,
+        parts_of(settings, {listen: bound.port for listen, bound in sockets.items()}) as parts,
+        serve_on(prepared(parts), [(bound.socket, bound.tls) for bound in sockets.values()]) as running,
     ):
-        loop.add_signal_handler(signal.SIGHUP, _reload, settings, running.publisher)
+        loop.add_signal_handler(signal.SIGHUP, _reload, settings, running.publisher, tuple(sockets.values()))
         if settings.sandbox:
             click.echo("SANDBOX: certificates of a sandbox Sigstore are admitted; this proves nothing about anybody.")
         for bound in sockets.values():
             host = f"[{bound.listen.host}]" if ":" in bound.listen.host else bound.listen.host
-            click.echo(f"listening on http://{host}:{bound.port}")
+            click.echo(f"listening on {bound.listen.scheme}://{host}:{bound.port}")
         await stop.wait()
         click.echo("stopping: finishing what is under way")
 
 
-def _addresses(settings: Settings) -> list[Any]:
+def _addresses(settings: Settings) -> list[Listen]:
     others = [registry.listen for registry in settings.registries if registry.listen is not None]
     return list(dict.fromkeys([settings.listen, *others]))
 
 
-def _reload(settings: Settings, publisher: Publisher) -> None:
-    """Swap policy and trust roots whole; what is wrong with the new ones leaves the old ones in force."""
+def _reload(settings: Settings, publisher: Publisher, sockets: tuple[Bound, ...]) -> None:
+    """Swap policy and trust roots whole, and certificates; what is wrong leaves the old ones in force."""
     try:
         publisher.trust = trust_of(settings)
+        for bound in sockets:
+            if bound.tls is not None and bound.listen.tls is not None:
+                load_certificate(bound.tls, bound.listen.tls)
     except ConfigurationError as error:
         for problem in error.problems:
             log.error("reload refused, the old policy stays in force: %s", problem)  # noqa: TRY400 - the operator's lines

@@ -11,6 +11,7 @@ from gateway.config.settings import (
     Removal,
     Settings,
     SpoolSettings,
+    Tls,
     load_settings,
 )
 from gateway.config.trust import load_trust_roots, read_policy_files, shipped_trust_roots
@@ -26,6 +27,7 @@ __all__ = [
     "Secret",
     "Settings",
     "SpoolSettings",
+    "Tls",
     "check_settings",
     "load_settings",
     "load_trust_roots",

@@ -25,6 +25,13 @@ class _Part(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
+class TlsDocument(_Part):
+    """What a listener proves itself with."""
+
+    certificate: Text = Field(description="PEM file: the certificate, then what chains it to its authority")
+    key: Text = Field(description="PEM file of its private key, readable by the gateway alone")
+
+
 class RegistryDocument(_Part):
     """One registry behind the gate."""
 
@@ -33,6 +40,7 @@ class RegistryDocument(_Part):
     mount: Mount | None = Field(default=None, description="the path it is served under")
     host: Host | None = Field(default=None, description="the host name it is served under")
     listen: Address | None = Field(default=None, description="an address of its own, host:port")
+    tls: TlsDocument | None = Field(default=None, description="serve https there; for a registry with a listen")
     public_url: Url | None = Field(default=None, description="its address for clients; default: from mount or host")
     upstream: Url = Field(description="the registry's address")
     upstream_credential: Text = Field(description="env:NAME or file:PATH (user:password, or Bearer <token>), or none")
@@ -64,6 +72,7 @@ class SettingsDocument(_Part):
     """The settings file, gateway.yaml. Paths are relative to it."""
 
     listen: Address = Field(default="127.0.0.1:8080", description="host:port")
+    tls: TlsDocument | None = Field(default=None, description="serve https there; absent: http")
     public_url: Url | None = Field(default=None, description="the gateway's own address, used in refusals' links")
     sandbox: bool = Field(default=False, description="admit a sandbox Sigstore's certificates; needs a loopback listen")
     # At least one, which is checked later: pydantic counts a tuple's valid items only, and would say so of any error.

@@ -12,7 +12,7 @@ from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
 from gateway import limits
-from gateway.config.document import RegistryDocument, SettingsDocument
+from gateway.config.document import RegistryDocument, SettingsDocument, TlsDocument
 from gateway.config.secret import Secret, upstream_credential
 from gateway.errors import ConfigurationError
 from gateway.strict.yaml import Loaded, load
@@ -48,17 +48,31 @@ class Removal(StrEnum):
     PYPISERVER = "pypiserver"
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """The files that a listener proves itself with."""
+
+    certificate: Path
+    key: Path
+
+
+@dataclass(frozen=True, slots=True)
 class Listen:
-    """An address to listen on; port 0 lets the kernel choose."""
+    """An address to listen on, with TLS or without; port 0 lets the kernel choose."""
 
     host: str
     port: int
+    tls: Tls | None = None
 
     @property
     def loopback(self) -> bool:
         """Whether only this machine can reach it."""
         return is_loopback(self.host)
+
+    @property
+    def scheme(self) -> str:
+        """What clients put before the address."""
+        return "https" if self.tls else "http"
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
@@ -158,7 +172,7 @@ class _Reading:
 
     def settings(self, file: Path) -> Settings:
         document = self.loaded.value
-        listen = self._listen(document.listen, "listen")
+        listen = self._listen(document.listen, document.tls, "listen")
         public_url = self._own_url(document, listen)
         if not document.registries:
             self._note("registries is empty; name at least one", "registries")
@@ -204,7 +218,7 @@ class _Reading:
             ecosystem=document.ecosystem,
             mount=mount,
             host=document.host,
-            listen=None if document.listen is None else self._listen(document.listen, *at, "listen"),
+            listen=self._own_listen(document, *at),
             public_url=self._public_url(number, document, mount, public_url),
             upstream=self._url(document.upstream, *at, "upstream"),
             upstream_credential=self._credential(number, document),
@@ -218,17 +232,25 @@ class _Reading:
 
     # --- addresses ------------------------------------------------------------------------------------------------
 
-    def _listen(self, text: str, *place: str | int) -> Listen:
+    def _own_listen(self, document: RegistryDocument, *at: str | int) -> Listen | None:
+        if document.listen is not None:
+            return self._listen(document.listen, document.tls, *at, "listen")
+        if document.tls is not None:
+            self._note("tls goes with a listen of the registry's own; the gateway's stands at the top", *at, "tls")
+        return None
+
+    def _listen(self, text: str, tls: TlsDocument | None, *place: str | int) -> Listen:
         host, _, port = text.rpartition(":")
         if int(port) > 65535:
             self._note(f"port {port} is above 65535", *place)
-        return Listen(host.strip("[]"), int(port))
+        files = Tls(self.directory / tls.certificate, self.directory / tls.key) if tls else None
+        return Listen(host.strip("[]"), int(port), files)
 
     def _own_url(self, document: SettingsDocument, listen: Listen) -> str:
         """The gateway's own address, under which every permalink stands (CONTRACTS A.6)."""
         if document.public_url is None and not listen.loopback:
             self._note("needs public_url: what clients reach is not told by the address listened on", "listen")
-        url = self._url(document.public_url or f"http://{listen}", "public_url")
+        url = self._url(document.public_url or f"{listen.scheme}://{listen}", "public_url")
         if urlsplit(url).path:
             self._note("public_url has no path: /-/ stands at the root of its host", "public_url")
         longest = limits.PERMALINK - _RECORD_PATH
@@ -249,7 +271,7 @@ class _Reading:
             port = f":{own.port}" if own.port else ""
             return f"{own.scheme}://{document.host}{port}{mount}"
         if document.listen is not None:
-            return f"http://{document.listen}{mount}"
+            return f"{'https' if document.tls else 'http'}://{document.listen}{mount}"
         return public_url + mount
 
     def _url(self, text: str, *place: str | int) -> str:

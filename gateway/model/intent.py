@@ -42,7 +42,6 @@ class IntentFile:
 class Intent:
     """A publish that was accepted and is being carried out. `id` is its record's id.
 
-    `spool` names the spooled body's file, kept until the intent is settled so that a restart can mend from it.
     `problem` is what a person must know about a settlement other than PUBLISHED.
     """
 
@@ -54,7 +53,6 @@ class Intent:
     opened: datetime
     step: Step = Step.DECIDED
     settlement: Settlement | None = None
-    spool: str = ""
     problem: str = ""
 
 

@@ -11,19 +11,28 @@ from gateway.publish.served import Served
 
 @dataclass(frozen=True, slots=True)
 class Mounted:
-    """One registry with its address: `mount` has no slash at its end (empty: the whole host); `host` None means any."""
+    """One registry with its address: `mount` has no slash at its end (empty: the whole host).
+
+    `host` None means any, `port` None that it is served wherever the gateway listens.
+    """
 
     served: Served
     mount: str
     host: str | None = None
     read_auth: ReadAuth = ReadAuth.GRANT
     verified: bool = False
+    port: int | None = None
 
 
-def find(mounts: Sequence[Mounted], host: str, path: str) -> tuple[Mounted, str] | None:
-    """The registry a request is for and the path below its mount; a registry with the host's name beats any host."""
+def find(mounts: Sequence[Mounted], host: str, path: str, port: int | None = None) -> tuple[Mounted, str] | None:
+    """The registry a request is for and the path below its mount; a registry with the host's name beats any host.
+
+    `port` is the one the request came in by.
+    """
     for mounted in sorted(mounts, key=lambda m: (m.host is None, -len(m.mount))):
         if mounted.host is not None and mounted.host != _bare(host):
+            continue
+        if mounted.port is not None and mounted.port != port:
             continue
         if path == mounted.mount or path.startswith(mounted.mount + "/"):
             return mounted, path[len(mounted.mount) :] or "/"

@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 import secrets
 import socket
-from collections.abc import AsyncIterator
+import ssl
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -17,6 +18,7 @@ from gateway.config import (
     RegistrySettings,
     Removal,
     Settings,
+    Tls,
     load_trust_roots,
     read_policy_files,
 )
@@ -61,6 +63,7 @@ class Bound:
 
     listen: Listen
     socket: socket.socket
+    tls: ssl.SSLContext | None
 
     @property
     def port(self) -> int:
@@ -69,33 +72,52 @@ class Bound:
 
 
 def bind(listen: Listen) -> Bound:
-    """Bind an address; raises `ConfigurationError` where it is taken or not this machine's."""
+    """Bind an address; raises `ConfigurationError` where it is taken or not ours, or its TLS files are wrong."""
+    tls = _tls(listen.tls) if listen.tls else None
     family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
     try:
         bound = socket.create_server((listen.host, listen.port), family=family, backlog=BACKLOG)
     except OSError as error:
         raise ConfigurationError(f"listen {listen}: {error.strerror}") from error
-    return Bound(listen, bound)
+    return Bound(listen, bound, tls)
+
+
+def _tls(files: Tls) -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    load_certificate(context, files)
+    return context
+
+
+def load_certificate(context: ssl.SSLContext, files: Tls) -> None:
+    """Read a certificate and its key, also anew for connections to come; raises `ConfigurationError`."""
+    try:
+        context.load_cert_chain(files.certificate, files.key)
+    except (OSError, ssl.SSLError) as error:
+        what = error.strerror or str(error)
+        raise ConfigurationError(f"tls: {files.certificate} with {files.key}: {what}") from error
 
 
 @asynccontextmanager
-async def parts_of(settings: Settings, port: int) -> AsyncIterator[Parts]:
-    """Open the store and make everything else; `port` is the gateway's own, known once it is bound."""
+async def parts_of(settings: Settings, ports: Mapping[Listen, int]) -> AsyncIterator[Parts]:
+    """Open the store and make everything else; `ports` are those that the addresses were bound to."""
     trust = trust_of(settings)
     try:
         key = load_or_create_key(settings.key_file)
         store = await Store.open(settings.store, key)
     except StoreError as error:
         raise ConfigurationError(str(error)) from error
-    own = _actual(settings.public_url, settings.listen, port)
+    own = _actual(settings.public_url, settings.listen, ports[settings.listen])
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(store)
-        mounts = tuple(_mounted(registry, own) for registry in settings.registries)
+        mounts = tuple(
+            _mounted(registry, own, ports[registry.listen or settings.listen]) for registry in settings.registries
+        )
         spool = Spool(settings.spool.directory, settings.spool.total, settings.spool.per_grant)
         yield Parts(mounts, store, key, spool, trust, surroundings(), own)
 
 
-def _mounted(registry: RegistrySettings, own: str) -> Mounted:
+def _mounted(registry: RegistrySettings, own: str, port: int) -> Mounted:
     credential = registry.upstream_credential
     served = Served(
         registry=Registry(registry.name, registry.ecosystem),
@@ -105,11 +127,12 @@ def _mounted(registry: RegistrySettings, own: str) -> Mounted:
         removable=registry.remove is Removal.PYPISERVER,
         max_file=registry.max_file,
     )
-    return Mounted(served, registry.mount, registry.host, registry.read_auth, registry.reads is Reads.VERIFIED)
+    verified = registry.reads is Reads.VERIFIED
+    return Mounted(served, registry.mount, registry.host, registry.read_auth, verified, port)
 
 
 def _actual(public_url: str, listen: Listen, port: int) -> str:
     """The public address, with the port that the kernel chose where the settings left it to the kernel."""
-    return (
-        public_url.replace(f"http://{listen}", f"http://{Listen(listen.host, port)}") if not listen.port else public_url
-    )
+    if listen.port:
+        return public_url
+    return public_url.replace(f"{listen.scheme}://{listen}", f"{listen.scheme}://{replace(listen, port=port)}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -48,7 +49,9 @@ class Running:
 
 
 @asynccontextmanager
-async def serve_on(parts: Parts, sockets: Sequence[socket.socket]) -> AsyncIterator[Running]:
+async def serve_on(
+    parts: Parts, sockets: Sequence[tuple[socket.socket, ssl.SSLContext | None]]
+) -> AsyncIterator[Running]:
     """Settle what an earlier run left open, then listen; on the way out, finish what is under way.
 
     What cannot be settled yet (the registry is down) stays withheld from readers and is looked at again and again.
@@ -77,8 +80,8 @@ async def serve_on(parts: Parts, sockets: Sequence[socket.socket]) -> AsyncItera
         )
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
-        for bound in sockets:
-            await web.SockSite(runner, bound).start()
+        for bound, tls in sockets:
+            await web.SockSite(runner, bound, ssl_context=tls).start()
         async with asyncio.TaskGroup() as group:
             settling = group.create_task(_settle_for_ever(publisher, parts))
             yield Running(publisher)

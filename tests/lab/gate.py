@@ -6,6 +6,7 @@ import base64
 import itertools
 import secrets
 import socket
+import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -18,7 +19,7 @@ from yarl import URL
 
 from gateway.config import ReadAuth, load_trust_roots
 from gateway.credentials import mint, new_id
-from gateway.demo.packages import Distribution, wheel
+from gateway.demo.packages import Distribution, wheel, wheel_name, write_large_wheel
 from gateway.demo.scenarios import POLICY
 from gateway.ecosystems import ECOSYSTEMS
 from gateway.model.case import Action, Grant, GrantKind
@@ -40,6 +41,14 @@ from tests.lab.registry import LabRegistry, lab_registry
 KEY: Final = b"k" * 32
 CREDENTIAL: Final = "Basic " + base64.b64encode(b"gateway:upstream-secret").decode()
 GOOD: Final = wheel("acme-good", "1.0.0")
+
+
+def large_wheel(name: str, version: str, size: int) -> Distribution:
+    """A wheel that holds this many bytes, uncompressed: more than sockets and pipes hold."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / wheel_name(name, version)
+        write_large_wheel(path, name, version, [bytes(size)])
+        return Distribution(path.name, path.read_bytes())
 
 
 @dataclass(frozen=True)
@@ -252,7 +261,7 @@ async def lab_gate(
         )
         mounts = (Mounted(of, "/pypi", None, read_auth, verified),)
         parts = Parts(mounts, store, KEY, Spool(folder / "spool", **(spool or {})), trust, surroundings, base)
-        async with serve_on(parts, [bound]) as running:
+        async with serve_on(parts, [(bound, None)]) as running:
             gate = LabGate(base, behind, store, sandbox, at, of, running.publisher, parts.spool)
             gate.token = await gate.grant()
             yield gate

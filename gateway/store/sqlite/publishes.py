@@ -29,7 +29,7 @@ from gateway.store.store import Began, Cause, Conflict, Query, Written
 _ORDER: Final = tuple(Step)
 _INTENT_COLUMNS: Final = (
     "intents.id, intents.registry, intents.name, intents.version, intents.opened, intents.step, intents.settlement,"
-    " intents.spool, intents.problem"
+    " intents.problem"
 )
 
 
@@ -167,8 +167,8 @@ def _insert_intent(connection: sqlite3.Connection, seq: int, record: Record, int
         raise ValueError("an intent is of the record it is written with, and has files")
     upload, decision = record.case.upload, record.decision
     connection.execute(
-        "INSERT INTO intents (seq, id, registry, name, version, opened, step, spool, problem, purl, release, observed,"
-        " signer) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO intents (seq, id, registry, name, version, opened, step, problem, purl, release, observed, signer)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             seq,
             intent.id,
@@ -177,7 +177,6 @@ def _insert_intent(connection: sqlite3.Connection, seq: int, record: Record, int
             intent.version,
             to_column(intent.opened),
             intent.step.value,
-            intent.spool,
             intent.problem,
             upload.purl,
             upload.canonical_version,
@@ -209,7 +208,7 @@ def _insert_published(connection: sqlite3.Connection, intent_id: str, at: dateti
 
 
 def _intent(connection: sqlite3.Connection, row: tuple[Any, ...]) -> Intent:
-    id_, registry, name, version, opened, at_step, settlement, spool, problem = row
+    id_, registry, name, version, opened, at_step, settlement, problem = row
     files: Iterator[tuple[str, str, str, int]] = connection.execute(
         "SELECT name, canonical, sha256, size FROM intent_files WHERE intent = ? ORDER BY position", (id_,)
     )
@@ -222,7 +221,6 @@ def _intent(connection: sqlite3.Connection, row: tuple[Any, ...]) -> Intent:
         opened=from_column(opened),
         step=Step(at_step),
         settlement=None if settlement is None else Settlement(settlement),
-        spool=spool,
         problem=problem,
     )
 

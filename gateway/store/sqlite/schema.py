@@ -55,7 +55,6 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
             step TEXT NOT NULL,
             settlement TEXT,
             settled INTEGER,
-            spool TEXT NOT NULL,
             problem TEXT NOT NULL,
             purl TEXT NOT NULL,
             release TEXT NOT NULL,  -- the canonical version
