@@ -92,12 +92,8 @@ def test_the_reader_of_checkpoints_raises_malformed_or_nothing(text: str) -> Non
         return
 
 
-PREDICATES = st.fixed_dictionaries(
-    {},
-    optional=dict.fromkeys(
-        ("buildDefinition", "runDetails", "builder", "buildType", "invocation", "materials", "metadata"), JSON
-    ),
-)
+PARTS = ("buildDefinition", "runDetails", "builder", "buildType", "invocation", "materials", "metadata")
+PREDICATES = st.fixed_dictionaries({}, optional=dict.fromkeys(PARTS, JSON))
 
 
 @given(PREDICATES, st.sampled_from([SLSA_V1, SLSA_V0_2]))

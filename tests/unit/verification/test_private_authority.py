@@ -236,6 +236,20 @@ def test_an_authority_that_has_expired_vouches_for_nothing() -> None:
     assert codes(bundle(LEAF, MIDDLE), now=NOW + 2 * DAY) == {Code.CERTIFICATE_EXPIRED, Code.CERTIFICATE_UNTRUSTED}
 
 
+@pytest.mark.parametrize("window", [{"end": NOW - DAY / 2}, {"start": NOW + DAY / 2}])
+def test_an_intermediate_outside_its_validity_is_untrusted(window: dict[str, datetime]) -> None:
+    middle = issue(
+        "middle",
+        MIDDLE_KEY,
+        "root",
+        ROOT_KEY,
+        *ca(0),
+        start=window.get("start", NOW - DAY),
+        end=window.get("end", NOW + DAY),
+    )
+    assert codes(bundle(LEAF, middle)) == {Code.CERTIFICATE_UNTRUSTED}
+
+
 def test_a_signature_by_another_key_is_refused() -> None:
     assert codes(bundle(LEAF, MIDDLE, key=OTHER_KEY)) == {Code.SIGNATURE_INVALID}
 
