@@ -228,3 +228,16 @@ def test_what_is_kept_and_what_is_unpacked_is_bounded(monkeypatch: pytest.Monkey
     assert isinstance(refused(bomb), TooLarge)
     monkeypatch.setattr(limits, "ARCHIVE_ENTRIES", len(GOOD) - 1)
     assert isinstance(refused(tar_gz(GOOD)), TooLarge)
+
+
+def test_an_archive_that_ends_behind_a_header_is_refused() -> None:
+    plain = gzip.decompress(tar_gz([member("r/PKG-INFO", b"Name: r\n")], kind=tarfile.USTAR_FORMAT))
+    assert "ends inside" in refused(gzip.compress(plain[:512])).problem
+    extension = gzip.decompress(_extended(b"12 path=r/z\n"))[:1024]
+    assert "blocks of zeros" in refused(gzip.compress(extension + bytes(1024))).problem
+
+
+def test_all_extended_headers_together_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "ARCHIVE_DIRECTORY", 3 * 525)
+    assert read(_extended(b"13 comment=x\n", kind=b"g", times=3)).files == {"r/x"}
+    assert isinstance(refused(_extended(b"13 comment=x\n", kind=b"g", times=4)), TooLarge)
