@@ -3,7 +3,7 @@
 from gateway.verification.formats import detect, pieces
 from gateway.verification.settings import TRUSTED_ROOT, TrustRootSettings, material_names
 from gateway.verification.trust_root import TrustRoot, build_trust_root
-from gateway.verification.verifier import verify
+from gateway.verification.verifier import forget, verify
 
 __all__ = [
     "TRUSTED_ROOT",
@@ -11,6 +11,7 @@ __all__ = [
     "TrustRootSettings",
     "build_trust_root",
     "detect",
+    "forget",
     "material_names",
     "pieces",
     "verify",

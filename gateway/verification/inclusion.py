@@ -15,6 +15,11 @@ from gateway.verification.trust_root import Log
 _CHECKPOINTS: Final[Memory[tuple[bytes, bytes], bool]] = Memory(4096)
 
 
+def forget() -> None:
+    """Forget every checkpoint that was proved."""
+    _CHECKPOINTS.clear()
+
+
 def fault(entry: LogEntry, version: int, log: Log) -> str:
     """Say why an entry of a bundle of this version is not shown to be in the log, or return an empty text.
 

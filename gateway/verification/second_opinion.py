@@ -7,8 +7,9 @@ since it refuses legal ones (numbers for int64, the other base64 alphabet); both
 reader's concern, which takes no text that has two.
 
 What the engine does not know (measured with sigstore 4.5.1): keys instead of certificates, entries of kind intoto or
-dsse 0.0.2, several entries, entries without a proof, leaf keys other than P-256, roots without a log or a certificate
-log, roots whose authorities lack a common name.
+dsse 0.0.2, several entries, entries without a proof, leaf keys other than P-256, digests other than SHA-256 and
+signatures without the digest beside them, roots without a log or a certificate log, with other thresholds than one of
+each, or whose authorities lack a common name, timestamps that no authority of the root made.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from sigstore.models import ClientTrustConfig
 from sigstore.verify import Verifier
 from sigstore_models.common.v1 import HashAlgorithm
 
-from gateway.verification.bundle import Bundle, Envelope, LogEntry, MessageSignature, SimpleSigning
+from gateway.verification.bundle import Bundle, Content, Envelope, LogEntry, MessageSignature, SimpleSigning
 from gateway.verification.certificate import Leaf
 from gateway.verification.trust_root import TrustRoot
 
@@ -57,14 +58,24 @@ def knows(root: TrustRoot, leaf: Leaf | None, bundle: Bundle) -> bool:
     (entry,) = bundle.entries
     return (
         leaf.key.public.curve.name == "secp256r1"
-        and not isinstance(bundle.content, SimpleSigning)
+        and _knows_content(bundle.content)
         and (entry.kind, entry.version) in _KINDS
         and entry.proof is not None
         and entry.proof.checkpoint is not None
-        and root.thresholds.sct <= 1
-        and root.thresholds.log == 1
+        and (root.thresholds.sct, root.thresholds.log) == (1, 1)  # what it always asks for
+        and (not bundle.timestamps or bool(root.timestamp_authorities))
         and _verifier(root) is not None
     )
+
+
+def _knows_content(content: Content) -> bool:
+    match content:
+        case Envelope():
+            return True
+        case MessageSignature(algorithm=algorithm, digest=digest):
+            return digest is not None and algorithm in {None, "SHA2_256"}
+        case SimpleSigning():
+            return False
 
 
 def objection(root: TrustRoot, bundle: Bundle, digests: Mapping[str, bytes]) -> str:

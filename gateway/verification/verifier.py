@@ -66,6 +66,13 @@ _PATHS: Final[Memory[tuple[str, bytes], tuple[_Path, ...]]] = Memory(4096)
 _SCTS: Final[Memory[tuple[str, bytes, bytes], frozenset[bytes]]] = Memory(4096)
 
 
+def forget() -> None:
+    """Forget what was proved before, so that a measurement starts cold; nothing else ever needs it."""
+    for memory in (_LEAVES, _PATHS, _SCTS):
+        memory.clear()
+    inclusion.forget()
+
+
 @dataclass(frozen=True, slots=True)
 class _Read:
     """Evidence after step 1; what it holds is the same under every root."""

@@ -18,13 +18,17 @@ FILE = (Digest("sha256", hashlib.sha256(lab.CONTENT).hexdigest()),)
 
 
 @cache
-def root(shape: Shape) -> TrustRoot:
-    """The sandbox's root, with the thresholds that fit the shape."""
+def root_with(*, sct: int = 1, log: int = 1, timestamp: int = 0) -> TrustRoot:
+    """The sandbox's root with these thresholds."""
     made = lab.sandbox()
-    alone = shape is Shape.TIMESTAMP
-    text = made.trust_root_yaml(sct=0, log=0, timestamp=1) if alone else made.trust_root_yaml()
+    text = made.trust_root_yaml(sct=sct, log=log, timestamp=timestamp)
     settings = TrustRootSettings.model_validate(yaml.safe_load(text))
     return build_trust_root("sandbox", settings, {TRUSTED_ROOT: made.trusted_root()})
+
+
+def root(shape: Shape) -> TrustRoot:
+    """The sandbox's root, with the thresholds that fit the shape."""
+    return root_with(sct=0, log=0, timestamp=1) if shape is Shape.TIMESTAMP else root_with()
 
 
 def find(body: bytes, *roots: TrustRoot, allow_sandbox: bool = True, now: datetime = lab.NOW) -> tuple[Finding, ...]:

@@ -12,7 +12,7 @@ from gateway.verification import second_opinion
 from gateway.verification.bundle import Bundle, MessageSignature, read_bundle, read_pep740
 from gateway.verification.certificate import read_leaf
 from tests.lab import sigstore as lab
-from tests.lab.findings import FILE, find, made, root
+from tests.lab.findings import FILE, find, made, root, root_with
 
 KNOWN = (Shape.LOG_V1, Shape.LOG_V1_TIMESTAMP, Shape.LOG_V2)
 
@@ -70,3 +70,30 @@ def test_of_a_kind_the_other_engine_does_not_know_its_opinion_is_not_asked(monke
 def test_several_entries_or_none_are_not_known(index: int) -> None:
     bundle = read_bundle(made(None, Shape.LOG_V1, "statement"))
     assert not known(dataclasses.replace(bundle, entries=bundle.entries * (2 * index)))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"digest": None},
+        {"algorithm": "SHA2_512"},
+    ],
+)
+def test_a_signature_without_the_digest_it_asks_for_is_not_known(change: dict[str, str | None]) -> None:
+    bundle = read_bundle(made(None, Shape.LOG_V1, "digest"))
+    assert isinstance(bundle.content, MessageSignature)
+    content = MessageSignature(**{**dataclasses.asdict(bundle.content), **change})
+    assert not known(dataclasses.replace(bundle, content=content))
+
+
+@pytest.mark.parametrize("thresholds", [{"sct": 0}, {"log": 2}, {"sct": 2}])
+def test_a_root_with_other_thresholds_is_not_known(thresholds: dict[str, int]) -> None:
+    bundle = read_bundle(made(None, Shape.LOG_V1, "statement"))
+    assert not second_opinion.knows(root_with(**thresholds), read_leaf(bundle.certificates[0]), bundle)
+
+
+def test_a_timestamp_that_no_authority_of_the_root_could_make_is_not_put_before_it() -> None:
+    bundle = read_bundle(made(None, Shape.LOG_V1_TIMESTAMP, "statement"))
+    silent = dataclasses.replace(root_with(), timestamp_authorities=())
+    assert not second_opinion.knows(silent, read_leaf(bundle.certificates[0]), bundle)
+    assert second_opinion.knows(root_with(), read_leaf(bundle.certificates[0]), bundle)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -12,7 +13,7 @@ from gateway.sandbox import Sandbox, Shape, Spoil
 from gateway.sandbox import spoil as spoils
 from gateway.verification import TRUSTED_ROOT, TrustRootSettings, build_trust_root
 from tests.lab import sigstore as lab
-from tests.lab.findings import find, made, root
+from tests.lab.findings import find, made, root, root_with
 
 # What each spoil must be called. A part that two steps look at (payload, digest) is also not what the log holds.
 CODES: dict[Spoil, Code] = {
@@ -159,3 +160,42 @@ def test_a_proved_time_may_be_a_minute_ahead_and_no_more(shape: Shape, code: Cod
     (beyond,) = find(body, root(shape), now=lab.NOW - timedelta(seconds=61))
     assert within.attestation is not None
     assert {reason.code for reason in beyond.reasons} == {code}
+
+
+@pytest.mark.parametrize(
+    ("shape", "thresholds", "codes"),
+    [
+        (Shape.TIMESTAMP, {"sct": 1, "log": 0, "timestamp": 1}, {Code.SCT_INVALID}),
+        (Shape.TIMESTAMP, {"sct": 0, "log": 1, "timestamp": 1}, {Code.LOG_ENTRY_MISSING}),
+        (Shape.TIMESTAMP, {"sct": 0, "log": 0, "timestamp": 2}, {Code.TIMESTAMP_MISSING}),
+        (Shape.LOG_V1, {"sct": 1, "log": 2, "timestamp": 0}, {Code.LOG_ENTRY_MISSING}),
+        (Shape.LOG_V1, {"sct": 2, "log": 1, "timestamp": 0}, {Code.SCT_INVALID}),
+        (Shape.LOG_V1, {"sct": 1, "log": 1, "timestamp": 1}, {Code.TIMESTAMP_MISSING}),
+        (Shape.LOG_V2, {"sct": 1, "log": 1, "timestamp": 1}, set()),
+        (Shape.LOG_V1_TIMESTAMP, {"sct": 1, "log": 1, "timestamp": 1}, set()),
+        (Shape.LOG_V1, {"sct": 0, "log": 1, "timestamp": 0}, set()),
+    ],
+)
+def test_evidence_needs_as_many_proofs_of_each_sort_as_the_root_says(
+    shape: Shape, thresholds: dict[str, int], codes: set[Code]
+) -> None:
+    (found,) = find(made(None, shape, "statement"), root_with(**thresholds))
+    assert {reason.code for reason in found.reasons} == codes
+
+
+def test_one_entry_given_twice_counts_once() -> None:
+    document = json.loads(made(None, Shape.LOG_V1, "statement"))
+    document["verificationMaterial"]["tlogEntries"] *= 2
+    body = json.dumps(document).encode()
+    (once,) = find(body, root_with())
+    (twice,) = find(body, root_with(log=2))
+    assert once.attestation is not None
+    assert {reason.code for reason in twice.reasons} == {Code.LOG_ENTRY_MISSING}
+
+
+def test_a_second_entry_that_does_not_hold_refuses_the_evidence() -> None:
+    document = json.loads(made(None, Shape.LOG_V1, "statement"))
+    other = json.loads(made(Spoil.PROOF_WRONG, Shape.LOG_V1, "statement"))
+    document["verificationMaterial"]["tlogEntries"] += other["verificationMaterial"]["tlogEntries"]
+    (found,) = find(json.dumps(document).encode(), root_with())
+    assert {reason.code for reason in found.reasons} == {Code.LOG_PROOF_INVALID, Code.LOG_ENTRY_MISMATCH}
