@@ -261,3 +261,25 @@ def test_a_root_may_be_any_authority_but_no_broken_chain(chain: tuple[x509.Certi
         return
     with pytest.raises(Malformed):
         root(*chain)
+
+
+@pytest.mark.parametrize(("signed", "expected"), [(True, set()), (False, {Code.SIGNATURE_INVALID})])
+def test_cosigns_older_form_carries_its_certificate_as_an_annotation(*, signed: bool, expected: set[Code]) -> None:
+    image = {"docker-manifest-digest": f"sha256:{'1' * 64}"}
+    payload = json.dumps({"critical": {"image": image, "type": "cosign container image signature"}}).encode()
+    signature = LEAF_KEY.sign(payload if signed else b"another", ec.ECDSA(hashes.SHA256()))
+    chain = b"".join(one.public_bytes(serialization.Encoding.PEM) for one in (MIDDLE, ROOT)).decode()
+    body = json.dumps(
+        {
+            "payload": _b64(payload),
+            "annotations": {
+                "dev.cosignproject.cosign/signature": _b64(signature),
+                "dev.sigstore.cosign/certificate": LEAF.public_bytes(serialization.Encoding.PEM).decode(),
+                "dev.sigstore.cosign/chain": chain,
+            },
+        }
+    ).encode()
+    evidence = Evidence(EvidenceRef("id", Format.COSIGN, Source.REFERRER), body)
+    (found,) = verify(evidence, [root()], [], NOW)
+    assert {reason.code for reason in found.reasons} == expected
+    assert (found.attestation is not None) is signed

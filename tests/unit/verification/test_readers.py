@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import copy
+import dataclasses
 import hashlib
 import json
 from collections.abc import Callable
@@ -16,15 +17,15 @@ from gateway.errors import Malformed, TooLarge
 from gateway.model.digest import Digest
 from gateway.model.evidence import Format, Subject
 from gateway.sandbox import Shape
-from gateway.verification import detect, pieces
-from gateway.verification.bundle import read_bundle, read_pep740
+from gateway.verification import detect, inclusion, pieces
+from gateway.verification.bundle import Envelope, MessageSignature, read_bundle, read_pep740
 from gateway.verification.checkpoint import read_checkpoint
-from gateway.verification.entry import KINDS, read_body
+from gateway.verification.entry import KINDS, EntryBody, Signed, difference, read_body
 from gateway.verification.memory import Memory
 from gateway.verification.merkle import leaf_hash, root_of
 from gateway.verification.statement import read_statement
 from tests.lab import sigstore as lab
-from tests.lab.findings import made
+from tests.lab.findings import made, root_with
 
 
 def _tree(leaves: list[bytes]) -> bytes:
@@ -327,3 +328,43 @@ def test_the_memory_keeps_successes_alone_and_no_more_than_its_size() -> None:
     assert memory.proved(1, lambda: prove(1, None)) is None
     memory.clear()
     assert memory.proved(3, lambda: prove(3, None)) is None
+
+
+ENVELOPE = Envelope("application/vnd.in-toto+json", b"payload", (b"signature",))
+PLAIN = MessageSignature(b"signature", None, None)
+DIGESTS = {"sha256": hashlib.sha256(b"file").digest()}
+OVER_PAYLOAD = EntryBody("payload", "sha256", hashlib.sha256(b"payload").digest(), (Signed(b"signature", b"key"),))
+OVER_PAE = dataclasses.replace(OVER_PAYLOAD, over="message", digest=hashlib.sha256(ENVELOPE.pae).digest())
+OVER_FILE = dataclasses.replace(OVER_PAYLOAD, over="message", digest=DIGESTS["sha256"])
+
+
+@pytest.mark.parametrize(
+    ("body", "content", "same"),
+    [
+        (OVER_PAYLOAD, ENVELOPE, True),
+        (OVER_PAE, ENVELOPE, True),
+        (OVER_FILE, PLAIN, True),
+        (dataclasses.replace(OVER_PAYLOAD, signatures=(Signed(None, b"key"),)), ENVELOPE, True),  # intoto 0.0.1
+        (OVER_FILE, ENVELOPE, False),
+        (OVER_PAE, PLAIN, False),
+        (dataclasses.replace(OVER_FILE, over="payload"), PLAIN, False),
+        (dataclasses.replace(OVER_FILE, algorithm="sha512"), PLAIN, False),
+        (dataclasses.replace(OVER_PAYLOAD, signatures=(Signed(None, b"other"),)), ENVELOPE, False),
+        (dataclasses.replace(OVER_PAYLOAD, signatures=(Signed(b"other", b"key"),)), ENVELOPE, False),
+        (dataclasses.replace(OVER_PAYLOAD, signatures=(Signed(b"signature", b"other"),)), ENVELOPE, False),
+        (dataclasses.replace(OVER_PAYLOAD, signatures=()), ENVELOPE, False),
+        (dataclasses.replace(OVER_PAYLOAD, signatures=OVER_PAYLOAD.signatures * 2), ENVELOPE, False),
+    ],
+)
+def test_an_entry_is_about_a_content_only_where_digest_signer_and_signature_agree(
+    body: EntryBody, content: Envelope | MessageSignature, *, same: bool
+) -> None:
+    assert (difference(body, content, b"key", DIGESTS) == "") is same
+
+
+def test_a_checkpoint_remembered_for_one_key_does_not_count_for_another_of_the_same_name() -> None:
+    (entry,) = read_bundle(made(None, Shape.LOG_V1, "statement")).entries
+    log = next(log for log in root_with().logs if log.id == entry.log_id and log.window.end is None)
+    other = next(one for one in root_with().logs if one.key is not log.key)
+    assert inclusion.fault(entry, 3, log) == ""
+    assert inclusion.fault(entry, 3, dataclasses.replace(log, key=other.key)) != ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from datetime import timedelta
 
@@ -199,3 +200,54 @@ def test_a_second_entry_that_does_not_hold_refuses_the_evidence() -> None:
     document["verificationMaterial"]["tlogEntries"] += other["verificationMaterial"]["tlogEntries"]
     (found,) = find(json.dumps(document).encode(), root_with())
     assert {reason.code for reason in found.reasons} == {Code.LOG_PROOF_INVALID, Code.LOG_ENTRY_MISMATCH}
+
+
+def older(version: int, shape: Shape = Shape.LOG_V1, *but: str) -> bytes:
+    """A bundle of an older version, its entry without the named fields."""
+    document = json.loads(made(None, shape, "statement"))
+    material = document["verificationMaterial"]
+    document["mediaType"] = f"application/vnd.dev.sigstore.bundle+json;version=0.{version}"
+    material["x509CertificateChain"] = {"certificates": [material.pop("certificate")]}
+    for name in but:
+        del material["tlogEntries"][0][name]
+    return json.dumps(document).encode()
+
+
+@pytest.mark.parametrize(
+    ("body", "codes"),
+    [
+        (older(1), set()),
+        (older(2), set()),
+        (older(1, Shape.LOG_V1, "inclusionProof"), set()),  # the promise alone was enough then
+        (older(2, Shape.LOG_V1, "inclusionProof"), {Code.LOG_PROOF_INVALID}),
+        (older(1, Shape.LOG_V1_TIMESTAMP, "inclusionPromise"), {Code.LOG_PROOF_INVALID}),
+        (older(2, Shape.LOG_V1_TIMESTAMP, "inclusionPromise"), set()),
+    ],
+)
+def test_promise_and_proof_are_asked_for_as_the_bundles_version_says(body: bytes, codes: set[Code]) -> None:
+    (found,) = find(body, root_with())
+    assert {reason.code for reason in found.reasons} == codes
+
+
+def test_an_entry_of_the_second_generation_has_one_index() -> None:
+    document = json.loads(made(None, Shape.LOG_V2, "statement"))
+    entry = document["verificationMaterial"]["tlogEntries"][0]
+    entry["logIndex"] = str(int(entry["logIndex"]) + 1)
+    (found,) = find(json.dumps(document).encode(), root_with())
+    assert {reason.code for reason in found.reasons} == {Code.LOG_PROOF_INVALID}
+
+
+@pytest.mark.parametrize("shape", [Shape.LOG_V1, Shape.LOG_V2])
+@pytest.mark.parametrize("part", ["name", "hint"])
+def test_a_checkpoint_is_signed_under_the_logs_own_name_and_key(shape: Shape, part: str) -> None:
+    document = json.loads(made(None, shape, "statement"))
+    checkpoint = document["verificationMaterial"]["tlogEntries"][0]["inclusionProof"]["checkpoint"]
+    note, _, line = checkpoint["envelope"].partition("\n\n")
+    dash, name, signature = line.rstrip("\n").split(" ")
+    if part == "name":
+        name = f"x{name}"
+    else:
+        signature = base64.b64encode(b"hint" + base64.b64decode(signature)[4:]).decode()
+    checkpoint["envelope"] = f"{note}\n\n{dash} {name} {signature}\n"
+    (found,) = find(json.dumps(document).encode(), root_with())
+    assert {reason.code for reason in found.reasons} == {Code.LOG_PROOF_INVALID}
