@@ -130,8 +130,11 @@ class GateServer(web.Server):
 def plain_reply(reason: Reason) -> Reply:
     """A refusal where no protocol's client is known: the line as reason phrase, the same with its remedy as text."""
     body = f"{reason.line()}\n{reason.remedy}\n".encode("ascii", "replace")
-    headers = (("Content-Type", "text/plain; charset=utf-8"), ("X-Content-Type-Options", "nosniff"))
-    return Reply(reason.entry.status, reason.line(200), body, headers)
+    status = reason.entry.status
+    headers = [("Content-Type", "text/plain; charset=utf-8"), ("X-Content-Type-Options", "nosniff")]
+    if status == 503:
+        headers.append(("Retry-After", "30"))
+    return Reply(status, reason.line(200), body, tuple(headers))
 
 
 def response_of(reply: Reply) -> web.Response:
