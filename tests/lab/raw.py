@@ -51,8 +51,8 @@ async def exchange(base: str, sent: bytes, *, seconds: float = 10.0) -> tuple[in
         writer.close()
 
 
-async def answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
-    """Read one answer: its status and everything of it."""
+async def answer(reader: asyncio.StreamReader, *, has_body: bool = True) -> tuple[int, bytes]:
+    """Read one answer: its status and everything of it; an answer to HEAD has no body."""
     try:
         head = await reader.readuntil(b"\r\n\r\n")
     except asyncio.IncompleteReadError as error:
@@ -62,7 +62,7 @@ async def answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
         name, _, value = line.partition(b":")
         if name.lower() == b"content-length":
             length = int(value)
-    body = await reader.readexactly(length)
+    body = await reader.readexactly(length if has_body else 0)
     return int(head.split(b" ", 2)[1]), head + body
 
 

@@ -392,7 +392,16 @@ FORGED = "".join(
         "User-Agent: MARKofTHEclient",
     )
 )
-KNOWN = {"Host", "User-Agent", "Accept", "Content-Type", "Content-Length", "Authorization", "Connection"}
+KNOWN = {
+    "Host",
+    "User-Agent",
+    "Accept",
+    "Accept-Encoding",
+    "Content-Type",
+    "Content-Length",
+    "Authorization",
+    "Connection",
+}
 
 
 async def test_the_registry_sees_no_header_of_the_client(gate: LabGate) -> None:
