@@ -72,9 +72,11 @@ PERMALINK: Final = 70  # characters; twine breaks a longer one at 80 columns (FA
 # --- Upstream -----------------------------------------------------------------------------------------------------
 UPSTREAM_CONNECT_SECONDS: Final = 10.0
 UPSTREAM_IDLE_SECONDS: Final = 120.0  # between two reads; a registry may hash a gigabyte before it answers
+DOCUMENT_SECONDS: Final = 300.0  # one whole page; without it a registry that trickles holds a name for ever
 INDEX_PAGE: Final = 64 * MIB  # one project's page; the largest on PyPI is some 10 MiB
 SETTLE_SECONDS: Final = 30.0  # between two looks at what is not settled
 REPLY_BODY: Final = 64 * KIB  # what is kept of an upstream's answer to a write
+REPLY_WORDS: Final = 200  # characters; what is quoted of an upstream's reason phrase or of an error about it
 
 # --- The store ----------------------------------------------------------------------------------------------------
 STORE_BATCH: Final = 256  # writes that share one commit

@@ -7,34 +7,49 @@ cannot put a script or a foreign link in front of a reader. A link that leaves t
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Iterator
-from html.parser import HTMLParser
+from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote, unquote, urldefrag, urljoin, urlsplit
 
 from gateway.ecosystems.protocol import Held, View
 from gateway.errors import Malformed
 from gateway.model import names
+from gateway.strict.anchors import anchors
 
 HEADERS: Final = (("X-Content-Type-Options", "nosniff"), ("Content-Security-Policy", "sandbox; default-src 'none'"))
 _KEPT: Final = frozenset({"data-requires-python", "data-yanked"})
 _METADATA: Final = frozenset({"data-dist-info-metadata", "data-core-metadata"})
-_SHA256: Final = frozenset("0123456789abcdef")
+_HEX: Final = frozenset("0123456789abcdef")
+_DIGESTS: Final = {"md5": 32, "sha1": 40, "sha224": 56, "sha256": 64, "sha384": 96, "sha512": 128}  # what pip reads
+_SAFE: Final = "/%~!$&'()*+,;=:@"
+_PLAIN: Final = re.compile(r"/[A-Za-z0-9._~!+@%/-]+")  # as a request for it must look, or it is not recognised
+
+
+@dataclass(frozen=True, slots=True)
+class _Link:
+    """One file that a page links to; `fit` says that a reader may be shown it, `fragment` is its digest as linked."""
+
+    held: Held
+    fit: bool
+    fragment: str
 
 
 def files(base: str, body: bytes) -> tuple[Held, ...]:
-    """The files that a project's page links to."""
-    return tuple(_files(base, body))
+    """The files that a project's page links to, in whatever odd way: each stands in the way of another of its name."""
+    return tuple(link.held for link in _links(base, body))
 
 
 def page(base: str, body: bytes, view: View) -> bytes:
     """A project's page for a reader: what the view shows, with the digest that was accepted where it says so."""
     rows = []
-    for held in _files(base, body):
-        if not view.shows(held.canonical):
+    for link in _links(base, body):
+        held = link.held
+        if not link.fit or not view.shows(held.canonical):
             continue
-        digest = held.sha256 if view.accepted is None else view.accepted[held.canonical]
-        href = "../.." + held.path + (f"#sha256={digest}" if digest else "")
+        fragment = link.fragment if view.accepted is None else f"sha256={view.accepted[held.canonical]}"
+        href = "../.." + held.path + (f"#{fragment}" if fragment else "")
         kept = _KEPT if view.accepted is not None else _KEPT | _METADATA
         attributes = "".join(f' {n}="{html.escape(v)}"' for n, v in held.attributes if n in kept)
         rows.append(f'<a href="{html.escape(href)}"{attributes}>{html.escape(held.name)}</a><br>')
@@ -43,42 +58,41 @@ def page(base: str, body: bytes, view: View) -> bytes:
 
 def index(base: str, body: bytes, view: View) -> bytes:
     """The list of projects for a reader."""
+    # Copied at once: the view is alive, and a publish may add to it while this runs.
+    shown = None if view.accepted is None else {names.canonical_package(file) for file in list(view.accepted)}
     rows = []
-    for href, text, _ in _anchors(body):
+    for anchor in anchors(_text(body)):
         try:
-            normal = names.pypi_name(text.strip())
-        except Malformed:
+            normal = names.pypi_name(anchor.text.strip())
+            target = urlsplit(urljoin(base, anchor.href))
+        except (Malformed, ValueError):
             continue
-        if urlsplit(urljoin(base, href)).netloc == urlsplit(base).netloc and _any_shown(normal, view):
+        if target.netloc == urlsplit(base).netloc and (shown is None or normal in shown):
             rows.append(f'<a href="{quote(normal)}/">{html.escape(normal)}</a><br>')
     return _document("Simple index", rows)
 
 
-def _any_shown(normal: str, view: View) -> bool:
-    return view.accepted is None or any(names.canonical_package(file) == normal for file in view.accepted)
-
-
-def _files(base: str, body: bytes) -> Iterator[Held]:
-    root, _, _ = base.rpartition("/simple/")
-    for href, text, attributes in _anchors(body):
-        target, fragment = urldefrag(urljoin(base, href))
-        if not target.startswith(f"{root}/packages/") or urlsplit(target).query:
-            continue
-        path = target[len(root) :]
-        name = unquote(path.rpartition("/")[2])
-        if name != text.strip() or ".." in path.split("/"):
-            continue
+def _links(base: str, body: bytes) -> Iterator[_Link]:
+    root = base.rsplit("/", 3)[0]  # less `/simple/<name>/`, where the name may be `simple`
+    for anchor in anchors(_text(body)):
         try:
+            target, fragment = urldefrag(urljoin(base, anchor.href))
+            place, _, query = target.partition("?")
+            if not place.startswith(f"{root}/packages/"):
+                continue
+            # Quoted where it is not: the path becomes a request line of ours.
+            path = quote(place[len(root) :], safe=_SAFE)
+            name = unquote(path.rpartition("/")[2])
             canonical = names.canonical_file("pypi", name)
             release = names.pypi_version(names.pypi_spelled(name)[1])
-        except Malformed:
-            continue  # not a distribution: nobody can ask for it through the gateway either
-        yield Held(name, canonical, release, path, _sha256(fragment), attributes)
-
-
-def _sha256(fragment: str) -> str | None:
-    algorithm, _, value = fragment.partition("=")
-    return value if algorithm == "sha256" and len(value) == 64 and set(value) <= _SHA256 else None
+        except (Malformed, ValueError):
+            continue  # not a link, or not to a distribution: nobody can ask for it through the gateway either
+        plain = _PLAIN.fullmatch(path) is not None and not {".", ".."} & {unquote(part) for part in path.split("/")}
+        fit = plain and not query and name == anchor.text.strip()
+        algorithm, _, value = fragment.partition("=")
+        digest = value if _DIGESTS.get(algorithm) == len(value) and set(value) <= _HEX else None
+        held = Held(name, canonical, release, path, digest if algorithm == "sha256" else None, anchor.attributes)
+        yield _Link(held, fit, fragment if digest else "")
 
 
 def _document(title: str, rows: list[str]) -> bytes:
@@ -86,37 +100,8 @@ def _document(title: str, rows: list[str]) -> bytes:
     return "\n".join([f"{head}<title>{title}</title></head>\n<body>", *rows, "</body>\n</html>\n"]).encode()
 
 
-def _anchors(body: bytes) -> list[tuple[str, str, tuple[tuple[str, str], ...]]]:
+def _text(body: bytes) -> str:
     try:
-        text = body.decode()
+        return body.decode()
     except UnicodeDecodeError as error:
         raise Malformed("the registry's page", "it is not UTF-8") from error
-    reader = _Anchors()
-    reader.feed(text)
-    reader.close()
-    return reader.found
-
-
-class _Anchors(HTMLParser):
-    """Collects `<a href=...>text</a>` with its attributes."""
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.found: list[tuple[str, str, tuple[tuple[str, str], ...]]] = []
-        self._open: dict[str, str] | None = None
-        self._text = ""
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag == "a":
-            self._open = {name: value or "" for name, value in attrs}
-            self._text = ""
-
-    def handle_data(self, data: str) -> None:
-        if self._open is not None:
-            self._text += data
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag == "a" and self._open is not None:
-            if (href := self._open.pop("href", None)) is not None:
-                self.found.append((href, self._text, tuple(sorted(self._open.items()))))
-            self._open = None

@@ -6,6 +6,7 @@ cut off before it is complete.
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import suppress
 from typing import Final
 
@@ -31,7 +32,7 @@ async def document(mounted: Mounted, route: Route, head: Head, view: View, autho
     try:
         answer = await served.upstream.document(route.path, {"Accept": "text/html"}, authorization=authorization)
         if answer.status == 200:
-            return served.ecosystem.present(route, answer.url, answer.body, view)
+            return await asyncio.to_thread(served.ecosystem.present, route, answer.url, answer.body, view)
     except UpstreamError as error:
         return _refusal(mounted, head, Reason(Code.UPSTREAM_UNAVAILABLE, served.registry.name, got=error.problem))
     except Malformed as error:

@@ -22,6 +22,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Final
 
 from gateway import limits
 from gateway.ecosystems.protocol import Assembled, Head, Receiver, Refused, Reply
@@ -37,8 +38,13 @@ from gateway.publish.spool import Spool, SpooledBody, SpoolFull
 from gateway.publish.turns import Turns
 from gateway.reasons import Code, Reason
 from gateway.store import Cause, Conflict, Store
+from gateway.upstream import NothingSent
 
 log = logging.getLogger(__name__)
+_UNKNOWN: Final = (
+    "Publish the same file again in a minute. Whether the registry took it is not known yet; the gateway looks again "
+    "by itself, and shows it to nobody until then."
+)
 
 
 class BodyAborted(Exception):
@@ -68,29 +74,29 @@ class Publisher:
     async def publish(self, served: Served, head: Head, grant: Grant, body: AsyncIterator[bytes]) -> Reply:
         """Take one publish request to its answer; raises `BodyAborted` when there is nobody left to answer."""
         attempt = _Attempt(served, head, grant, self.trust)
-        with self._spool.open(grant.id) as spooled:
-            try:
+        try:
+            with self._spool.open(grant.id) as spooled:
                 assembled = await self._receive(attempt, spooled, body)  # 1, 2
                 if isinstance(assembled, Refused):
                     return await self._refused(attempt, assembled.reasons)
                 registry = served.registry.name
                 async with self._turns.take(f"{registry} {f.canonical}" for f in assembled.upload.files):  # 3
                     return await self._decided(attempt, assembled, spooled)
-            except SpoolFull as error:
-                log.error("spool: %s", error)  # noqa: TRY400 - one line, no traceback
-                return self._unrecorded(attempt, Reason(Code.SPOOL_FULL, "the gateway's spool", got=str(error)))
-            except TimeoutError:
-                return self._unrecorded(
-                    attempt, Reason(Code.PUBLISH_UNSETTLED, "this file name", "its turn", "another publish under way")
-                )
-            except StoreError as error:
-                log.error("record: %s", error)  # noqa: TRY400
-                return self._unrecorded(attempt, Reason(Code.RECORD_UNAVAILABLE, "the gateway's record"))
-            except UpstreamError as error:
-                log.error("upstream: %s", error)  # noqa: TRY400
-                return self._unrecorded(
-                    attempt, Reason(Code.UPSTREAM_UNAVAILABLE, f"registry {error.registry}", got=error.problem)
-                )
+        except SpoolFull as error:
+            log.error("spool: %s", error)  # noqa: TRY400 - one line, no traceback
+            return self._unrecorded(attempt, Reason(Code.SPOOL_FULL, "the gateway's spool", got=str(error)))
+        except TimeoutError:
+            return self._unrecorded(
+                attempt, Reason(Code.PUBLISH_UNSETTLED, "this file name", "its turn", "another publish under way")
+            )
+        except StoreError as error:
+            log.error("record: %s", error)  # noqa: TRY400
+            return self._unrecorded(attempt, Reason(Code.RECORD_UNAVAILABLE, "the gateway's record"))
+        except UpstreamError as error:
+            log.error("upstream: %s", error)  # noqa: TRY400
+            return self._unrecorded(
+                attempt, Reason(Code.UPSTREAM_UNAVAILABLE, f"registry {error.registry}", got=error.problem)
+            )
 
     async def settle_open(self, registries: Sequence[Served]) -> bool:
         """Settle every open or damaged intent of these registries; False where one could not be looked at yet."""
@@ -100,12 +106,16 @@ class Publisher:
             served = by_name.get(intent.registry)
             if served is None:
                 continue
-            async with self._turns.take(f"{intent.registry} {file.canonical}" for file in intent.files):
-                try:
-                    await self._settle(served, intent)
-                except UpstreamError as error:
-                    log.warning("publish %s is not settled yet: %s", intent.id, error)
-                    complete = False
+            try:
+                async with self._turns.take(f"{intent.registry} {file.canonical}" for file in intent.files):
+                    now = await self._store.intent(intent.id)
+                    if now is not None and now.settlement in {None, Settlement.DAMAGED}:  # still, now it is our turn
+                        await self._settle(served, now)
+            except TimeoutError:  # it is being carried out, and whoever does so settles it
+                complete = False
+            except UpstreamError as error:
+                log.warning("publish %s is not settled yet: %s", intent.id, error)
+                complete = False
         return complete
 
     # --- 1, 2 -----------------------------------------------------------------------------------------------------
@@ -151,32 +161,46 @@ class Publisher:
             return served.ecosystem.exists()
         return await self._carry_out(attempt, assembled, record, spooled)
 
-    async def _carry_out(
-        self, attempt: _Attempt, assembled: Assembled, record: Record, spooled: SpooledBody
-    ) -> Reply:
+    async def _carry_out(self, attempt: _Attempt, assembled: Assembled, record: Record, spooled: SpooledBody) -> Reply:
         served, upload = attempt.served, assembled.upload
-        if taken := await self._take_uses(attempt, record):
-            return self._unrecorded(attempt, taken)
+        if taken := await self._withdrawn(attempt) or await self._take_uses(attempt, record):
+            return await self._overtaken(attempt, record, taken)
         files = tuple(IntentFile(f.name, f.canonical, f.sha256, f.size) for f in upload.files)
         intent = Intent(record.id, served.registry.name, upload.name, upload.version, files, record.at)
         began = await self._store.begin(record, intent)  # 8
         if isinstance(began, Conflict):  # since the history was read: another gateway, or a revocation
-            return self._unrecorded(attempt, _conflict(began, files[0]))
+            return await self._overtaken(attempt, record, _conflict(began, files[0]))
         self._around.stepped(Step.DECIDED)
+        try:
+            refusal = await self._forwarded(served, assembled, intent, spooled)
+        except StoreError as error:
+            log.error("record: %s", error)  # noqa: TRY400
+            refusal = Reason(Code.RECORD_UNAVAILABLE, f"publish {intent.id}", remedy=_UNKNOWN)
+        if refusal is None:
+            return served.ecosystem.published()  # 11
+        return served.ecosystem.render((refusal,), served.permalink(record.id), attempt.head)
+
+    async def _forwarded(
+        self, served: Served, assembled: Assembled, intent: Intent, spooled: SpooledBody
+    ) -> Reason | None:
+        """Forward and settle; None where the registry holds the verified bytes."""
         await self._store.step(intent.id, Step.FORWARDING)  # 9
         self._around.stepped(Step.FORWARDING)
-        problem = await self._forward(served, assembled, spooled)
-        if problem is None:
-            await self._store.step(intent.id, Step.FORWARDED)
-            self._around.stepped(Step.FORWARDED)
-            await self._store.settle(intent.id, Settlement.PUBLISHED, "", self._around.now())  # 10
-            self._around.stepped(Step.SETTLED)
-            return served.ecosystem.published()  # 11
-        log.error("publish %s: %s", intent.id, problem.line())
-        settlement = await self._settle_quietly(served, intent, problem)
-        if settlement is Settlement.PUBLISHED:
-            return served.ecosystem.published()
-        return served.ecosystem.render((problem,), served.permalink(record.id), attempt.head)
+        failure = await self._forward(served, assembled, spooled)
+        if failure is not None:
+            log.error("publish %s: %s", intent.id, failure.reason.line())
+            return await self._settle_failed(served, intent, failure)
+        await self._store.step(intent.id, Step.FORWARDED)
+        self._around.stepped(Step.FORWARDED)
+        await self._store.settle(intent.id, Settlement.PUBLISHED, "", self._around.now())  # 10
+        self._around.stepped(Step.SETTLED)
+        return None
+
+    async def _withdrawn(self, attempt: _Attempt) -> Reason | None:
+        """Whether the grant was revoked since the request came: a long upload must not outlive its token."""
+        if await self._store.grant_by_id(attempt.grant.id) is not None:
+            return None
+        return Reason(Code.CREDENTIAL_INVALID, f"token {attempt.grant.id}", "a token that is not revoked", "revoked")
 
     async def _take_uses(self, attempt: _Attempt, record: Record) -> Reason | None:
         """Use up what may be used only so often: the grant's uses, and the waivers that the decision rests on."""
@@ -187,18 +211,23 @@ class Publisher:
             return Reason(Code.CREDENTIAL_EXPIRED, f"token {attempt.grant.id}", "a use left", "none")
         return None
 
-    async def _forward(self, served: Served, assembled: Assembled, spooled: SpooledBody) -> Reason | None:
+    async def _forward(self, served: Served, assembled: Assembled, spooled: SpooledBody) -> _Failure | None:
         write = assembled.forward(self._around.random(16))
+        registry = f"registry {served.registry.name}"
         try:
             answer = await served.upstream.write(
                 write.method, write.path, dict(write.headers), _parts(write.head, spooled, write.tail), write.length
             )
         except UpstreamError as error:
-            return Reason(Code.UPSTREAM_UNAVAILABLE, f"registry {error.registry}", got=error.problem)
-        if 200 <= answer.status < 300:
-            return None
+            conclusive = isinstance(error, NothingSent)
+            return _Failure(Reason(Code.UPSTREAM_UNAVAILABLE, registry, got=error.problem), conclusive=conclusive)
         said = f"{answer.status} {answer.reason}".strip()
-        return Reason(Code.UPSTREAM_REFUSED, f"registry {served.registry.name}", "the upload accepted", said)
+        if not 200 <= answer.status < 300:
+            return _Failure(Reason(Code.UPSTREAM_REFUSED, registry, "the upload accepted", said), conclusive=True)
+        if answer.early:
+            got = f"{said} before the whole of it was sent"
+            return _Failure(Reason(Code.UPSTREAM_UNAVAILABLE, registry, "the upload taken", got), conclusive=False)
+        return None
 
     # --- settling -------------------------------------------------------------------------------------------------
 
@@ -218,26 +247,39 @@ class Publisher:
         log.info("publish %s is settled: %s %s", intent.id, settlement.value, problem)
         return settlement, problem
 
-    async def _settle_quietly(self, served: Served, intent: Intent, problem: Reason) -> Settlement | None:
+    async def _settle_failed(self, served: Served, intent: Intent, failure: _Failure) -> Reason | None:
+        """Compare what the registry holds after all; None where it is what was verified, else what to tell.
+
+        That nothing is there yet proves nothing where bytes were sent: a registry writes what it got of a cut body
+        only when it has noticed the cut. The intent then stays open, and its file withheld, until the next look.
+        """
+        reason = failure.reason
         try:
             settlement, why = await settle(served, intent)
         except UpstreamError as error:
             log.warning("publish %s is not settled yet: %s", intent.id, error)
-            return None
-        if settlement is Settlement.ABSENT and problem.code is Code.UPSTREAM_REFUSED:
-            settlement, why = Settlement.REFUSED, problem.got
+            return replace(reason, remedy=_UNKNOWN)
+        if settlement is Settlement.ABSENT and not why:  # not there, and not taken out either
+            if not failure.conclusive:
+                return replace(reason, remedy=_UNKNOWN)
+            if reason.code is Code.UPSTREAM_REFUSED:
+                settlement, why = Settlement.REFUSED, reason.got
         await self._store.settle(intent.id, settlement, why, self._around.now())
-        return settlement
+        if settlement is Settlement.DAMAGED:
+            return Reason(Code.PUBLISH_UNSETTLED, intent.files[0].name, "the file whole", why)
+        return None if settlement is Settlement.PUBLISHED else reason
 
     async def _present(self, served: Served, assembled: Assembled) -> tuple[tuple[str, str], ...]:
         """Canonical name and digest of those of the upload's files that the registry already holds."""
         listed = await holdings(served, assembled.upload.name)
-        return tuple([
-            (file.canonical, held.sha256 or await digest_of(served, held))
-            for file in assembled.upload.files
-            for held in listed
-            if held.canonical == file.canonical
-        ])
+        return tuple(
+            [
+                (file.canonical, held.sha256 or await digest_of(served, held, served.max_file))
+                for file in assembled.upload.files
+                for held in listed
+                if held.canonical == file.canonical
+            ]
+        )
 
     # --- records and replies --------------------------------------------------------------------------------------
 
@@ -257,6 +299,12 @@ class Publisher:
         await self._store.begin(record, None)
         return attempt.served.ecosystem.render(reasons, attempt.served.permalink(record.id), attempt.head)
 
+    async def _overtaken(self, attempt: _Attempt, record: Record, reason: Reason) -> Reply:
+        """Record as refused what was accepted a moment ago and may no longer be carried out."""
+        refused = replace(record, decision=refuse((reason,), attempt.trust.policy.revision))
+        await self._store.begin(refused, None)
+        return attempt.served.ecosystem.render((reason,), attempt.served.permalink(record.id), attempt.head)
+
     @staticmethod
     def _unrecorded(attempt: _Attempt, reason: Reason) -> Reply:
         link = f"{attempt.served.public_url}/-/reasons/{reason.code.value}"
@@ -269,6 +317,14 @@ class _Attempt:
     head: Head
     grant: Grant
     trust: Trust
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """Why forwarding failed; `conclusive` says that nothing of the body can turn up in the registry any more."""
+
+    reason: Reason
+    conclusive: bool
 
 
 def _conflict(conflict: Conflict, file: IntentFile) -> Reason:

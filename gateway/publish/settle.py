@@ -5,7 +5,7 @@ store withholds its files from every reader, so that a half-written file (pypise
 
 1. Ask the registry what it lists under the package.
 2. Nothing under the file's name: ABSENT. Nothing was published, the name is free again.
-3. Fetch the file and hash it. Equal to what was verified: PUBLISHED.
+3. Fetch whatever is listed under the name and hash it. All equal to what was verified: PUBLISHED.
 4. Otherwise the file is damaged. Where the registry can take it out without taking a sibling (pypiserver's
    `remove_pkg` deletes every file of a name and version), take it out and look again: ABSENT.
 5. Else DAMAGED: it stays withheld, and the problem says exactly what a person must do.
@@ -13,7 +13,9 @@ store withholds its files from every reader, so that a half-written file (pypise
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from urllib.parse import urljoin, urlsplit
 
 from gateway import limits
 from gateway.ecosystems.protocol import Held, Write
@@ -21,6 +23,7 @@ from gateway.errors import Malformed, UpstreamError
 from gateway.model.digest import Measure
 from gateway.model.intent import Intent, IntentFile, Settlement
 from gateway.publish.served import Served
+from gateway.upstream import Answer
 
 
 async def settle(served: Served, intent: Intent) -> tuple[Settlement, str]:
@@ -36,51 +39,71 @@ async def settle(served: Served, intent: Intent) -> tuple[Settlement, str]:
 async def holdings(served: Served, name: str) -> tuple[Held, ...]:
     """What the registry lists of one package; empty where it does not know the package."""
     answer = await served.upstream.document(served.ecosystem.page_of(name), {"Accept": "text/html"})
-    if answer.status == 404 or 300 <= answer.status < 400:  # a redirect leads to another index: not here
+    if answer.status == 404 or _elsewhere(answer, name):
         return ()
     if answer.status != 200:
         raise UpstreamError(served.registry.name, f"its page of {name} answered {answer.status}")
     try:
-        return served.ecosystem.holdings(answer.url, answer.body)
+        return await asyncio.to_thread(served.ecosystem.holdings, answer.url, answer.body)
     except Malformed as error:
         raise UpstreamError(served.registry.name, f"its page of {name} cannot be read: {error.problem}") from error
 
 
-async def digest_of(served: Served, held: Held) -> str:
-    """The sha256 of the bytes that the registry serves for a file, as measured here."""
+async def digest_of(served: Served, held: Held, longest: int) -> str:
+    """The sha256 of the bytes that the registry serves for a file, as measured here.
+
+    No more is read than shows that the file is longer than `longest` bytes; the digest is then of what was read.
+    """
     measured = Measure()
-    async with served.upstream.open("GET", held.path, {}) as response:
-        if response.status != 200:
-            raise UpstreamError(served.registry.name, f"{held.name} answered {response.status}")
-        async for chunk in response.content.iter_any():
-            measured.update(chunk)
+    try:
+        async with (
+            asyncio.timeout(limits.DOCUMENT_SECONDS + longest / limits.MIB),
+            served.upstream.open("GET", held.path, {}) as response,
+        ):
+            if response.status != 200:
+                raise UpstreamError(served.registry.name, f"{held.name} answered {response.status}")
+            async for chunk in response.content.iter_any():
+                measured.update(chunk)
+                if measured.size > longest:
+                    response.close()
+                    break
+    except TimeoutError as error:
+        raise UpstreamError(served.registry.name, f"{held.name} took too long") from error
     return dict(measured.digests())["sha256"]
+
+
+def _elsewhere(answer: Answer, name: str) -> bool:
+    """Whether a project's page was redirected to another index's page of the same project: it is not here.
+
+    pypiserver does so with its fallback on. Any other redirect, to a login for one, says nothing of what is here.
+    """
+    if not 300 <= answer.status < 400 or "Location" not in answer.headers:
+        return False
+    target, asked = urlsplit(urljoin(answer.url, answer.headers["Location"])), urlsplit(answer.url)
+    leaves = (target.scheme, target.netloc) != (asked.scheme, asked.netloc)
+    return leaves and target.path.rstrip("/").endswith(f"/{name}")
 
 
 async def _settle_file(served: Served, intent: Intent, file: IntentFile) -> tuple[Settlement, str]:
     listed = await holdings(served, intent.name)  # 1
-    held = _named(listed, file)
-    if held is None:  # 2
+    mine = [held for held in listed if held.name == file.name]
+    if not mine:  # 2
         return Settlement.ABSENT, ""
-    found = await digest_of(served, held)  # 3
-    if found == file.sha256:
+    found = [await digest_of(served, held, file.size) for held in mine]  # 3
+    other = next((digest for digest in found if digest != file.sha256), None)
+    if other is None:
         return Settlement.PUBLISHED, ""
-    siblings = sum(1 for other in listed if other.release == held.release) - 1
-    removal = served.ecosystem.removal(held) if served.removable and not siblings else None  # 4
+    siblings = sum(1 for held in listed if held.release == mine[0].release and held.name != file.name)
+    removal = served.ecosystem.removal(mine[0]) if served.removable and not siblings else None  # 4
     if removal is not None:
         answer = await served.upstream.write(
             removal.method, removal.path, dict(removal.headers), _whole(removal), removal.length
         )
-        left = _named(await holdings(served, intent.name), file)
-        if left is None:
-            return Settlement.ABSENT, ""
-        return Settlement.DAMAGED, _problem(file, found, f"the registry answered {answer.status} to the removal")
+        if all(held.name != file.name for held in await holdings(served, intent.name)):
+            return Settlement.ABSENT, "a file with other bytes was removed from the registry"
+        return Settlement.DAMAGED, _problem(file, other, f"the registry answered {answer.status} to the removal")
     why = f"{siblings} other file(s) of this version would go with it" if siblings else "the registry cannot remove it"
-    return Settlement.DAMAGED, _problem(file, found, why)  # 5
-
-
-def _named(listed: tuple[Held, ...], file: IntentFile) -> Held | None:
-    return next((held for held in listed if held.name == file.name), None)
+    return Settlement.DAMAGED, _problem(file, other, why)  # 5
 
 
 def _problem(file: IntentFile, found: str, why: str) -> str:

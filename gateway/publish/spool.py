@@ -44,7 +44,10 @@ class Spool:
     @contextmanager
     def open(self, grant: str) -> Iterator[SpooledBody]:
         """Give one body's file, removed again at the end whatever happens."""
-        descriptor, name = tempfile.mkstemp(prefix="body-", dir=self.directory)  # mode 0600
+        try:
+            descriptor, name = tempfile.mkstemp(prefix="body-", dir=self.directory)  # mode 0600
+        except OSError as error:
+            raise SpoolFull(f"the spool cannot be written: {error.strerror}") from error
         body = SpooledBody(descriptor, self, grant)
         try:
             yield body

@@ -1,5 +1,5 @@
 """The client towards a registry: its pools, the one credential, what comes back."""
 
-from gateway.upstream.client import Answer, Upstream
+from gateway.upstream.client import Answer, NothingSent, Upstream
 
-__all__ = ["Answer", "Upstream"]
+__all__ = ["Answer", "NothingSent", "Upstream"]

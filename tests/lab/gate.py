@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import itertools
 import secrets
 import socket
@@ -131,7 +132,9 @@ class LabGate:
         async with (
             aiohttp.ClientSession() as session,
             session.post(
-                self.upload_url, data=form([*parts, part("content", of.content, filename=of.name)]), headers=sent
+                self.upload_url,
+                data=io.BytesIO(form([*parts, part("content", of.content, filename=of.name)])),
+                headers=sent,
             ) as response,
         ):
             return response.status, response.reason or "", await response.text()
@@ -142,7 +145,7 @@ class LabGate:
         sent |= _authorization(self.token if token is None else token)
         async with (
             aiohttp.ClientSession() as session,
-            session.post(self.upload_url, data=body, headers=sent) as response,
+            session.post(self.upload_url, data=io.BytesIO(body), headers=sent) as response,
         ):
             return response.status, response.reason or "", await response.text()
 
@@ -157,7 +160,7 @@ class LabGate:
             session.request(
                 how.get("method", "POST"),
                 URL(f"{self.base}/-/evidence?{asked}", encoded=True),
-                data=evidence,
+                data=io.BytesIO(evidence),
                 headers=sent,
                 skip_auto_headers=("Content-Type",),
             ) as response,

@@ -36,8 +36,8 @@ class LabRegistry:
         self.requests.append((request.method, request.path_qs, dict(request.headers)))
         if (misbehave := self.misbehave.get(request.method)) is not None:
             answer = misbehave(request)
-            if answer is not None:
-                response: web.StreamResponse = await answer if hasattr(answer, "__await__") else answer
+            response: web.StreamResponse | None = await answer if hasattr(answer, "__await__") else answer
+            if response is not None:
                 return response
         if request.method == "POST" and request.path == "/":
             return await self._write(request)
@@ -53,8 +53,9 @@ class LabRegistry:
 
     async def stop_listening(self) -> None:
         """Take no further connection; those that are open stay."""
-        assert self.site is not None
-        await self.site.stop()
+        site, self.site = self.site, None
+        if site is not None:
+            await site.stop()
 
     def _project(self, project: str) -> web.Response:
         if project in self.pages:
