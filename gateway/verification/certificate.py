@@ -45,6 +45,8 @@ _CRITICAL_CA: Final = frozenset(
 )
 
 
+_CERTIFICATE_HASHES: Final = frozenset({"sha256", "sha384", "sha512"})
+
 _Extensions = Mapping[x509.ObjectIdentifier, x509.Extension[x509.ExtensionType]]
 
 
@@ -226,14 +228,13 @@ def self_issued(certificate: x509.Certificate) -> bool:
 def _verify_signature(child: x509.Certificate, key: PublicKey) -> None:
     """Verify with the algorithm that the certificate names; raises whatever `cryptography` raises."""
     signature, signed = child.signature, child.tbs_certificate_bytes
-    parameters = child.signature_algorithm_parameters
+    parameters, algorithm = child.signature_algorithm_parameters, child.signature_hash_algorithm
+    if algorithm is not None and algorithm.name not in _CERTIFICATE_HASHES:
+        raise ValueError("a hash that is not accepted")
     match key.public, parameters:
         case ec.EllipticCurvePublicKey() as public, ec.ECDSA():
             public.verify(signature, signed, parameters)
-        case rsa.RSAPublicKey() as public, padding.PKCS1v15() | padding.PSS():
-            algorithm = child.signature_hash_algorithm
-            if algorithm is None or algorithm.name not in {"sha256", "sha384", "sha512"}:
-                raise ValueError("a hash that is not accepted")
+        case rsa.RSAPublicKey() as public, padding.PKCS1v15() | padding.PSS() if algorithm is not None:
             public.verify(signature, signed, parameters, algorithm)
         case ed25519.Ed25519PublicKey() as public, None:
             public.verify(signature, signed)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from gateway.errors import Malformed
@@ -31,6 +31,10 @@ PAYLOAD = json.dumps(
     }
 ).encode()
 ROOT_KEY, MIDDLE_KEY, LEAF_KEY, OTHER_KEY = (ec.generate_private_key(ec.SECP256R1()) for _ in range(4))
+Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
+SHA256 = hashes.SHA256()
+RSA_KEY = rsa.generate_private_key(65537, 2048)
+ED25519_KEY = ed25519.Ed25519PrivateKey.generate()
 PERSON = x509.RFC822Name("someone@acme.example")
 
 
@@ -54,13 +58,14 @@ def usage(*, authority: bool, signature: bool = True) -> x509.KeyUsage:
 
 def issue(
     subject: str,
-    key: ec.EllipticCurvePrivateKey,
+    key: Key,
     parent: str,
-    parent_key: ec.EllipticCurvePrivateKey,
+    parent_key: Key,
     *extensions: tuple[x509.ExtensionType, bool],
     start: datetime = NOW - DAY,
     end: datetime = NOW + DAY,
     organization: str = "Acme",
+    algorithm: hashes.SHA224 | hashes.SHA256 | hashes.SHA384 | None = SHA256,
 ) -> x509.Certificate:
     builder = (
         x509.CertificateBuilder()
@@ -73,7 +78,7 @@ def issue(
     )
     for extension, critical in extensions:
         builder = builder.add_extension(extension, critical=critical)
-    return builder.sign(parent_key, hashes.SHA256())
+    return builder.sign(parent_key, algorithm)
 
 
 def ca(length: int | None = None, *, may_issue: bool = True) -> list[tuple[x509.ExtensionType, bool]]:
@@ -209,6 +214,10 @@ def test_a_path_longer_than_an_authority_allows_is_untrusted() -> None:
         ),
         (issue("leaf", LEAF_KEY, "middle", MIDDLE_KEY, *signer(), *ca()[:1]), Code.CERTIFICATE_INVALID),
         (
+            issue("leaf", LEAF_KEY, "middle", MIDDLE_KEY, (usage(authority=True), True), *signer()[1:]),
+            Code.CERTIFICATE_INVALID,
+        ),
+        (
             issue(
                 *("leaf", LEAF_KEY, "middle", MIDDLE_KEY),
                 *(*signer(), (x509.UnrecognizedExtension(x509.ObjectIdentifier("2.25.1"), b"\x05\x00"), True)),
@@ -283,3 +292,29 @@ def test_cosigns_older_form_carries_its_certificate_as_an_annotation(*, signed: 
     (found,) = verify(evidence, [root()], [], NOW)
     assert {reason.code for reason in found.reasons} == expected
     assert (found.attestation is not None) is signed
+
+
+@pytest.mark.parametrize(
+    ("key", "algorithm", "good"),
+    [
+        (RSA_KEY, hashes.SHA256(), True),
+        (RSA_KEY, hashes.SHA384(), True),
+        (RSA_KEY, hashes.SHA224(), False),
+        (ED25519_KEY, None, True),
+        (OTHER_KEY, hashes.SHA384(), True),
+        (OTHER_KEY, hashes.SHA224(), False),
+    ],
+)
+def test_an_authority_signs_with_a_key_and_a_hash_of_an_accepted_kind(
+    key: Key, algorithm: hashes.SHA224 | hashes.SHA256 | hashes.SHA384 | None, *, good: bool
+) -> None:
+    anchor = issue("anchor", key, "anchor", key, *ca(), algorithm=None if algorithm is None else hashes.SHA256())
+    leaf = issue("leaf", LEAF_KEY, "anchor", key, *signer(), algorithm=algorithm)
+    expected = set() if good else {Code.CERTIFICATE_UNTRUSTED}
+    assert codes(bundle(leaf), root(anchor)) == expected
+
+
+def test_a_root_whose_chain_is_longer_than_one_of_it_allows_is_refused() -> None:
+    lower = issue("lower", OTHER_KEY, "middle", MIDDLE_KEY, *ca(0))
+    with pytest.raises(Malformed, match="longer than an authority allows"):
+        root(lower, MIDDLE, ROOT)

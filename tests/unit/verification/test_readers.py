@@ -90,6 +90,7 @@ def test_a_first_generation_checkpoint_is_signed_under_the_host_alone() -> None:
     "note",
     [
         *("", "\n", "\n\n", NOTE[:-1], NOTE + "\n", NOTE + "x\n", NOTE.replace("\n\n", "\n")),
+        NOTE.replace(ROOT, f"{ROOT}\n\nmore"),
         NOTE.replace("12", "-12"),
         NOTE.replace("12", "012"),
         NOTE.replace("12", "1e3"),

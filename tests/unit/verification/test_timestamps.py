@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
+import hashlib
 import json
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from rfc3161_client import VerifierBuilder, decode_timestamp_response
 
 from gateway.errors import Malformed
-from gateway.sandbox import Shape
+from gateway.sandbox import Shape, der
+from gateway.sandbox.timestamps import TimestampAuthority
 from gateway.verification.bundle import read_bundle
+from gateway.verification.certificate import load, read_issuer
 from gateway.verification.der import elements, generalized_time, integer, single
 from gateway.verification.timestamp import Signer, Token, read_token, verified
-from gateway.verification.trust_root import TrustRoot
+from gateway.verification.timestamp import signer as tsa_signer
+from gateway.verification.trust_root import TimestampAuthority as TrustedAuthority
+from gateway.verification.trust_root import TrustRoot, Window
 from tests.lab.data import CONFORMANCE, GITHUB, needs_data
 from tests.lab.findings import made, root
 
@@ -165,3 +174,176 @@ def test_a_time_is_in_utc_to_the_second_or_finer(text: bytes, expected: datetime
             generalized_time(element)
     else:
         assert generalized_time(element) == expected
+
+
+TSA = TimestampAuthority.create(datetime(2026, 1, 1, tzinfo=UTC))
+AT = datetime(2026, 11, 24, 12, tzinfo=UTC)
+SHA256 = der.sequence(der.oid("2.16.840.1.101.3.4.2.1"))
+SHA1 = der.sequence(der.oid("1.3.14.3.2.26"))
+TST_INFO = "1.2.840.113549.1.9.16.1.4"
+SIGNATURE = b"the signature that is stamped"
+TYPE, DIGEST, ESSENTIAL = "1.2.840.113549.1.9.3", "1.2.840.113549.1.9.4", "1.2.840.113549.1.9.16.2.47"
+
+
+def info(*extra: bytes, version: int = 1, imprint: bytes = SIGNATURE, algorithm: bytes = SHA256) -> bytes:
+    hashed = der.sequence(algorithm, der.octets(hashlib.sha256(imprint).digest()))
+    return der.sequence(
+        der.integer(version), der.oid("1.2.3"), hashed, der.integer(7), der.generalized_time(AT), *extra
+    )
+
+
+def essential(thumbprint: bytes, *algorithm: bytes) -> bytes:
+    return der.sequence(der.sequence(der.sequence(*algorithm, der.octets(thumbprint))))
+
+
+THUMBPRINT = hashlib.sha256(TSA.certificate.public_bytes(serialization.Encoding.DER)).digest()
+GOOD = [(TYPE, der.oid(TST_INFO)), (DIGEST, b""), (ESSENTIAL, essential(THUMBPRINT))]
+
+
+def forge(
+    attributes: Sequence[tuple[str, bytes]] = (),
+    *,
+    content: bytes | None = None,
+    status: int = 0,
+    kind: str = TST_INFO,
+    signers: int = 1,
+    serial: int | None = None,
+    algorithm: str = "1.2.840.10045.4.3.2",
+    by: TimestampAuthority = TSA,
+) -> bytes:
+    """A token with one thing changed, signed by the authority as it then stands; `attributes` replace or repeat."""
+    body = info() if content is None else content
+    told = [*GOOD[: len(GOOD) - len(attributes)], *attributes] if attributes else GOOD
+    signed = der.set_of(
+        *(
+            der.sequence(der.oid(name), der.set_of(value or der.octets(hashlib.sha256(body).digest())))
+            for name, value in told
+        )
+    )
+    signer = der.sequence(
+        der.integer(1),
+        der.sequence(by.certificate.issuer.public_bytes(), der.integer(serial or by.certificate.serial_number)),
+        SHA256,
+        b"\xa0" + signed[1:],
+        der.sequence(der.oid(algorithm)),
+        der.octets(by.key.sign(signed, ec.ECDSA(hashes.SHA256()))),
+    )
+    data = der.sequence(
+        der.integer(3),
+        der.set_of(SHA256),
+        der.sequence(der.oid(kind), der.tagged(0, der.octets(body))),
+        der.tagged(0, by.certificate.public_bytes(serialization.Encoding.DER)),
+        der.set_of(*[signer] * signers),
+    )
+    content_info = der.sequence(der.oid("1.2.840.113549.1.7.2"), der.tagged(0, data))
+    return der.sequence(der.sequence(der.integer(status)), content_info)
+
+
+def judged(data: bytes) -> bool:
+    by = tsa_signer(TSA.certificate, "tests")
+    try:
+        token = read_token(data)
+    except Malformed:
+        return False
+    return by.named_by(token) and verified(token, SIGNATURE, by)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        forge(),
+        forge(status=1),  # granted with modifications
+        forge([(ESSENTIAL, essential(THUMBPRINT, SHA256))]),  # the default hash, written out
+        forge(content=info(der.integer(5))),  # a nonce
+    ],
+)
+def test_a_token_made_by_hand_verifies(data: bytes) -> None:
+    assert judged(data)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        forge(status=2),
+        forge(kind="1.2.840.113549.1.7.1"),
+        forge(signers=2),
+        forge(signers=0),
+        forge(serial=1),
+        forge(algorithm="1.2.840.10045.4.3.3"),
+        forge(algorithm="1.2.3"),
+        forge(content=info(version=2)),
+        forge(content=info(imprint=b"another signature")),
+        forge(content=info(algorithm=SHA1)),
+        forge(content=info(der.tagged(1, der.sequence()))),
+        forge(content=b""),
+        forge([(TYPE, der.oid("1.2.840.113549.1.7.1")), *GOOD[1:]]),
+        forge([GOOD[1], GOOD[2], GOOD[2]]),  # no content type, one attribute twice
+        forge([*GOOD, GOOD[1]]),
+        forge([*GOOD[:2], (ESSENTIAL, essential(bytes(32)))]),
+        forge([*GOOD[:2], (ESSENTIAL, essential(THUMBPRINT, SHA1))]),
+        forge([*GOOD[:2], (ESSENTIAL, der.sequence())]),
+        forge([*GOOD[:2], (TYPE, der.oid(TST_INFO))]),
+        forge([GOOD[0], (DIGEST, der.octets(bytes(32))), GOOD[2]]),
+        forge([GOOD[0], GOOD[2], ("1.2.3", der.integer(1))]),
+    ],
+)
+def test_a_token_with_one_thing_changed_proves_nothing_though_its_authority_signed_it(data: bytes) -> None:
+    assert not judged(data)
+
+
+def test_a_certificate_for_something_else_than_timestamps_may_not_stamp() -> None:
+    code = read_bundle(made(None, Shape.LOG_V1, "digest")).certificates[0]
+    for certificate in (load(code, "tests"), TSA.root):
+        with pytest.raises(Malformed):
+            tsa_signer(certificate, "tests")
+
+
+LATER = TimestampAuthority.create(datetime(2027, 1, 1, tzinfo=UTC))
+ALWAYS = Window(datetime(2020, 1, 1, tzinfo=UTC))
+
+
+def thumbprint(of: TimestampAuthority) -> bytes:
+    return hashlib.sha256(of.certificate.public_bytes(serialization.Encoding.DER)).digest()
+
+
+def trusted(of: TimestampAuthority, window: Window = ALWAYS, *, listed: bool = True) -> TrustedAuthority:
+    """The authority as a trust root has it; not `listed`: only the issuer of its certificate."""
+    signer = tsa_signer(of.certificate, "tests") if listed else None
+    return TrustedAuthority(signer, (read_issuer(of.root, "tests"),), window)
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_an_authority_answers_for_its_token_by_a_listed_or_an_embedded_certificate(*, listed: bool) -> None:
+    by = trusted(TSA, listed=listed).signer_of(read_token(forge()))
+    assert by is not None
+    assert verified(read_token(forge()), SIGNATURE, by)
+
+
+def test_an_embedded_certificate_counts_only_where_the_authority_issued_it() -> None:
+    assert trusted(LATER, listed=False).signer_of(read_token(forge())) is None
+
+
+@pytest.mark.parametrize(
+    ("window", "good"),
+    [
+        (Window(AT, AT), True),
+        (Window(AT + timedelta(seconds=1)), False),
+        (Window(AT - timedelta(days=1), AT - timedelta(seconds=1)), False),
+    ],
+)
+def test_an_authority_answers_in_its_window_alone(window: Window, *, good: bool) -> None:
+    assert (trusted(TSA, window).signer_of(read_token(forge())) is not None) is good
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_a_certificate_outside_its_validity_stamps_nothing(*, listed: bool) -> None:
+    token = read_token(forge([*GOOD[:2], (ESSENTIAL, essential(thumbprint(LATER)))], by=LATER))
+    of = trusted(LATER, listed=listed)
+    good_issuer = dataclasses.replace(of.issuers[0], not_before=AT)
+    assert dataclasses.replace(of, issuers=(good_issuer,)).signer_of(token) is None
+
+
+def test_an_issuer_outside_its_validity_takes_its_authority_along() -> None:
+    of = trusted(TSA)
+    past = dataclasses.replace(of.issuers[0], not_after=AT - timedelta(seconds=1))
+    assert dataclasses.replace(of, issuers=(past,)).signer_of(read_token(forge())) is None

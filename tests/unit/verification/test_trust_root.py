@@ -101,9 +101,16 @@ def test_a_root_is_read_though_it_differs_in_what_does_not_matter(change: Callab
     assert build(change).skipped == ()
 
 
+def _another_issuer(document: dict[str, Any]) -> None:
+    """A timestamp authority under a root that did not issue its certificate."""
+    stranger = document["certificateAuthorities"][0]["certChain"]["certificates"][0]
+    document["timestampAuthorities"][0]["certChain"]["certificates"][1] = stranger
+
+
 @pytest.mark.parametrize(
     "change",
     [
+        _another_issuer,
         lambda d: d["tlogs"][0]["publicKey"]["validFor"].pop("start"),
         lambda d: d["tlogs"][0]["publicKey"].pop("validFor"),
         lambda d: d["ctlogs"][0]["publicKey"]["validFor"].pop("start"),
