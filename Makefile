@@ -45,13 +45,14 @@ $(INSTALLED): $(LOCKED) pyproject.toml
 lock: $(INSTALLED) ## resolve the lock files anew (keeps pins that still fit; ARGS=--upgrade takes newer ones)
 	$(BIN)/uv pip compile pyproject.toml --extra demo --group dev $(LOCK) $(ARGS) -o requirements/dev.txt
 	$(BIN)/uv pip compile pyproject.toml $(LOCK) -c requirements/dev.txt -o requirements/runtime.txt
+	$(BIN)/uv pip compile --group fuzz $(LOCK) -o requirements/fuzz.txt
 # Hashes hold what is installed; addresses of a registry would only tie the lock to one.
 LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	--no-config --custom-compile-command "make lock"
 
 .PHONY: clean
 clean: ## remove what make made, but not what `make tools` installed
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .fuzz
 
 # --- The main job ---------------------------------------------------------------------------------------------------
 
@@ -93,6 +94,19 @@ layers: $(INSTALLED) ## imports point one way
 .PHONY: quick
 quick: $(INSTALLED) ## the tests that need no other program and take under a minute
 	@$(BIN)/pytest -q -m "not slow" tests/unit tests/contract tests/corpus $(ARGS)
+
+SECONDS ?= 60
+FUZZER := .tools/fuzz
+
+.PHONY: fuzz
+fuzz: $(INSTALLED) $(FUZZER)/.installed ## each reader of strangers' bytes under atheris for a minute (SECONDS=10; ARGS=bundle)
+	@PYTHONPATH=$(FUZZER) $(BIN)/python -m tests.fuzz.run --seconds $(SECONDS) $(ARGS)
+
+# Not in .venv: it has wheels for Linux on x86-64 alone, and only fuzzing needs it.
+$(FUZZER)/.installed: requirements/fuzz.txt $(LOCKED)
+	@rm -rf $(FUZZER)
+	@$(PIP) install --require-hashes --only-binary :all: --target $(FUZZER) -r requirements/fuzz.txt
+	@touch $@
 
 # --- Other programs -------------------------------------------------------------------------------------------------
 
