@@ -302,7 +302,7 @@ def main(wanted: str) -> int:
     bad = []
     with tempfile.TemporaryDirectory() as name:
         tree = Path(name)
-        for part in ("gateway", "policy", "tests/lab", *TESTS):
+        for part in ("gateway", "policy", "trust_roots", "tests/lab", *TESTS):
             source = ROOT / part
             (tree / part).parent.mkdir(parents=True, exist_ok=True)
             if source.is_dir():
