@@ -107,7 +107,7 @@ def load(data: bytes, about: str) -> x509.Certificate:
     """Read one DER certificate; raises `Malformed`."""
     try:
         certificate = x509.load_der_x509_certificate(data)
-        _ = certificate.extensions  # raises for a repeated or broken one
+        _ = certificate.extensions, certificate.issuer, certificate.subject  # read here: broken ones raise on first use
     except Exception as error:
         raise Malformed(about, "not an X.509 certificate") from error
     return certificate
