@@ -19,7 +19,14 @@ class Format(StrEnum):
     DSSE = "dsse"
     COSIGN = "cosign-annotations"
     LAYOUT = "in-toto-layout"
+    LINK = "in-toto-link"
+    LINKS = "in-toto-links"  # every link of an upload taken together: never sent, only judged
     UNKNOWN = "unknown"
+
+    @property
+    def judged_together(self) -> bool:
+        """Whether a piece means nothing by itself: a layout is met by all links together."""
+        return self in {Format.LAYOUT, Format.LINK}
 
 
 class Source(StrEnum):
@@ -44,7 +51,9 @@ class EvidenceRef:
 
     @property
     def label(self) -> str:
-        """How a reason names this piece: `request evidence 1`."""
+        """How a reason names this piece: `request evidence 1`; all links together are `locker links`."""
+        if self.format is Format.LINKS:
+            return f"{self.source.value} links"
         return f"{self.source.value} evidence {self.position + 1}"
 
 
@@ -94,12 +103,21 @@ class Summary:
 
 
 @dataclass(frozen=True, slots=True)
+class Performed:
+    """One step of a layout, performed as the layout demands, and the ids of the keys whose links agree on it."""
+
+    step: str
+    functionaries: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Attestation:
     """Evidence that verified under one trust root. Only `verification` makes one (and the codec, for replay).
 
     `signer` is None where a key signed (`key` then names the key within its root). `time` is the latest proved time,
     `time_source` says by what. `predicate_type` is None for a plain signature. Whether it covers an upload, and
-    whether its signer is expected, is not checked here: `policy` does.
+    whether its signer is expected, is not checked here: `policy` does. `steps` is there where the root is a layout and
+    its links together satisfy it.
     """
 
     root: str
@@ -112,6 +130,7 @@ class Attestation:
     covers: tuple[Subject, ...]
     provenance: Provenance | None = None
     summary: Summary | None = None
+    steps: tuple[Performed, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,10 @@ class Code(StrEnum):
     TIMESTAMP_MISSING = "timestamp-missing"
     TRUST_ROOT_EXPIRED = "trust-root-expired"
     SECOND_OPINION_DIFFERS = "second-opinion-differs"
+    LAYOUT_EXPIRED = "layout-expired"
+    LAYOUT_INSPECTION = "layout-inspection"
+    LAYOUT_RULE_VIOLATED = "layout-rule-violated"
+    LAYOUT_THRESHOLD = "layout-threshold"
     DIGEST_MISMATCH = "digest-mismatch"
     PREDICATE_UNSUPPORTED = "predicate-unsupported"
     # identity
@@ -213,6 +217,30 @@ CATALOGUE: Final[dict[Code, Entry]] = {
     ),
     Code.SECOND_OPINION_DIFFERS: Entry(
         _E, 403, "The two verifiers disagree", "The operator has been alerted; send other evidence meanwhile."
+    ),
+    Code.LAYOUT_EXPIRED: Entry(
+        _E, 403, "The layout has expired", "The operator must install a layout that its owners signed anew."
+    ),
+    Code.LAYOUT_INSPECTION: Entry(
+        _E,
+        403,
+        "A layout that wants commands run",
+        "Remove the inspections, and say what they checked as artifact rules.",
+    ),
+    Code.LAYOUT_RULE_VIOLATED: Entry(
+        _E,
+        403,
+        "A step's artifacts break a rule of the layout",
+        "Perform the steps on exactly what the step before made, and record their links anew.",
+        waivable=True,
+    ),
+    Code.LAYOUT_THRESHOLD: Entry(
+        _E,
+        403,
+        "A step without enough links that agree",
+        "Send the links of every step with provgate attach, signed by the layout's functionaries for that step.",
+        curable=True,
+        waivable=True,
     ),
     Code.DIGEST_MISMATCH: Entry(
         _N, 403, "Evidence for other bytes", "Publish the exact file that was attested, unchanged after signing."

@@ -11,6 +11,7 @@ from gateway.strict import json
 from gateway.strict.json import Object
 from gateway.verification.bundle import Bundle, UnsupportedKind, read_bundle, read_envelope, read_pep740
 from gateway.verification.cosign import certificates_in, read_cosign
+from gateway.verification.signed_metadata import format_of
 
 # The first row whose keys are all there names the format.
 _MARKS: Final = (
@@ -29,7 +30,9 @@ def detect(body: bytes) -> Format:
         document = json.parse_object(body, "evidence", limit=limits.EVIDENCE_BYTES)
     except Malformed:
         return Format.UNKNOWN
-    return next((form for keys, form in _MARKS if keys <= document.keys()), Format.UNKNOWN)
+    form = next((form for keys, form in _MARKS if keys <= document.keys()), Format.UNKNOWN)
+    # Links and layouts come in an envelope too, and look alike from outside.
+    return (format_of(document) or form) if form in {Format.DSSE, Format.LAYOUT} else form
 
 
 def pieces(body: bytes) -> tuple[bytes, ...]:
@@ -56,7 +59,7 @@ def read(body: bytes, form: Format) -> Bundle:
             return _read_dsse(json.parse_object(body, "envelope", limit=limits.EVIDENCE_BYTES))
         case Format.COSIGN:
             return read_cosign(body)
-        case Format.LAYOUT:
+        case Format.LAYOUT | Format.LINK | Format.LINKS:
             raise UnsupportedKind("evidence", "an in-toto layout or link, which is not judged by itself")
         case Format.UNKNOWN:
             json.parse_object(body, "evidence", limit=limits.EVIDENCE_BYTES)  # says what is wrong with the JSON

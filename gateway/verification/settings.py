@@ -64,7 +64,7 @@ class KeySettings(_Settings):
 class TrustRootSettings(_Settings):
     """The content of `trust_roots/<name>/trust_root.yaml`."""
 
-    kind: Literal["sigstore", "keys", "ca"]
+    kind: Literal["sigstore", "keys", "ca", "layout"]
     source: Source | None = None
     keys: dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")], KeySettings] = Field(default_factory=dict)
     thresholds: Thresholds
@@ -74,16 +74,18 @@ class TrustRootSettings(_Settings):
     @model_validator(mode="after")
     def _fits_its_kind(self) -> Self:
         wanted = self.thresholds
-        if (self.kind == "keys") != bool(self.keys):
-            raise ValueError("kind keys needs keys, and nothing else has any")
+        if (self.kind in {"keys", "layout"}) != bool(self.keys):
+            raise ValueError("kinds keys and layout need keys, and nothing else has any")
         if self.kind != "keys" and self.source is None:
             raise ValueError(f"kind {self.kind} needs a source")
         if self.kind == "ca" and (self.source is None or self.source.file is None):
             raise ValueError("kind ca needs a source with a file of PEM certificates")
+        if self.kind == "layout" and (self.source is None or self.source.file is None):
+            raise ValueError("kind layout needs a source with the file of the signed layout")
         if self.kind == "sigstore" and wanted.log + wanted.timestamp == 0:
             raise ValueError("short-lived certificates need a proved time: log or timestamp must be at least 1")
-        if self.kind == "ca" and wanted.sct + wanted.log + wanted.timestamp:
-            raise ValueError("kind ca has no logs or timestamp authorities: its thresholds are 0")
+        if self.kind in {"ca", "layout"} and wanted.sct + wanted.log + wanted.timestamp:
+            raise ValueError(f"kind {self.kind} has no logs or timestamp authorities: its thresholds are 0")
         if self.kind == "keys" and (wanted.sct or (self.source is None and wanted.log + wanted.timestamp)):
             raise ValueError("keys have no certificate timestamps, and logs and timestamps need a source")
         return self

@@ -25,6 +25,7 @@ from gateway.verification import certificate, keys, timestamp
 from gateway.verification.bundle import octets
 from gateway.verification.certificate import Issuer
 from gateway.verification.keys import PublicKey
+from gateway.verification.layout import Layout, read_layout
 from gateway.verification.settings import KeySettings, Thresholds, TrustRootSettings
 from gateway.verification.timestamp import Signer, Token
 
@@ -110,7 +111,7 @@ class TrustRoot:
     """One profile: what it trusts, when, and how many proofs it asks for. `digest` identifies settings and material."""
 
     name: str
-    kind: Literal["sigstore", "keys", "ca"]
+    kind: Literal["sigstore", "keys", "ca", "layout"]
     digest: str
     owner: str
     thresholds: Thresholds
@@ -120,6 +121,8 @@ class TrustRoot:
     logs: tuple[Log, ...] = ()
     ct_logs: tuple[Log, ...] = ()
     keys: tuple[NamedKey, ...] = ()
+    layout: Layout | None = None
+    layout_signers: tuple[NamedKey, ...] = ()  # never in `keys`: who signs a layout does not sign packages
     sandbox: bool = False
     skipped: tuple[str, ...] = ()
     material: bytes = field(default=b"", repr=False)  # the trusted root's own bytes, for the second opinion
@@ -144,10 +147,13 @@ def build_trust_root(name: str, settings: TrustRootSettings, material: Mapping[s
     stamps: tuple[TimestampAuthority, ...] = ()
     logs: tuple[Log, ...] = ()
     ct_logs: tuple[Log, ...] = ()
+    layout: Layout | None = None
     if settings.source is not None:
         data = _material(material, settings.source.material)
         if settings.kind == "ca":
             authorities = (_private_authority(data),)
+        elif settings.kind == "layout":
+            layout = read_layout(data)
         else:
             document = json.parse_object(data, "trusted root", limit=limits.TRUST_ROOT_BYTES)
             if json.field(document, "mediaType", str, "trusted root") not in _MEDIA_TYPES:
@@ -171,11 +177,21 @@ def build_trust_root(name: str, settings: TrustRootSettings, material: Mapping[s
         stamps,
         logs,
         ct_logs,
-        own,
+        own if layout is None else (),
+        layout,
+        () if layout is None else _signers(layout, own),
         sandbox=any(step.sandbox for authority in authorities for step in authority.chain),
         skipped=tuple(skipped),
         material=data,
     )
+
+
+def _signers(layout: Layout, own: Iterable[NamedKey]) -> tuple[NamedKey, ...]:
+    """Return the root's keys that signed its layout."""
+    found = tuple(named for named in own if layout.signed_by(named.key))
+    if not found:
+        raise Malformed("layout", "signed by none of the root's keys")
+    return found
 
 
 class _UnknownKind(Malformed):

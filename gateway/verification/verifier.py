@@ -50,6 +50,7 @@ from gateway.verification.cosign import read_subject
 from gateway.verification.entry import KINDS, EntryBody, difference, read_body
 from gateway.verification.formats import detect, read
 from gateway.verification.keys import PublicKey
+from gateway.verification.links import verify_links
 from gateway.verification.memory import Memory
 from gateway.verification.provenance import read_provenance
 from gateway.verification.statement import Statement, read_statement
@@ -141,6 +142,8 @@ def verify(
     digest it was made over. Where no root claims the evidence, each gives `certificate-untrusted`; where it cannot be
     read, one finding without a root says so.
     """
+    if (detect(evidence.body) if evidence.ref.format is Format.UNKNOWN else evidence.ref.format).judged_together:
+        return verify_links((evidence,), roots, files, now)
     about = evidence.ref.label
     try:
         found = _read(evidence)
