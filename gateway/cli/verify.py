@@ -18,10 +18,10 @@ from gateway.errors import ConfigurationError
 from gateway.model.case import Action, Case, Grant, GrantKind
 from gateway.model.codec import plain
 from gateway.model.decision import Decision, Outcome, Result
-from gateway.model.evidence import Evidence, EvidenceRef, Finding, Format, Source
+from gateway.model.evidence import Evidence, EvidenceRef, Format, Source
 from gateway.model.upload import Registry, Upload
 from gateway.policy import decide, load_policy, refuse
-from gateway.publish.evidence import measure_covered, verify_one
+from gateway.publish.evidence import measure_covered, verify_one, verify_together
 from gateway.publish.served import Trust
 from gateway.reasons import ascii_text
 from gateway.service.compose import now
@@ -75,7 +75,7 @@ def verify(
 
 def _trust(policy_dir: Path, roots_dir: Path, *, allow_sandbox: bool) -> Trust:
     roots = load_trust_roots(roots_dir)
-    policy = load_policy(read_policy_files(policy_dir), trust_roots=frozenset(roots))
+    policy = load_policy(read_policy_files(policy_dir), trust_roots={name: root.kind for name, root in roots.items()})
     return Trust(policy, tuple(roots.values()), allow_sandbox)
 
 
@@ -87,9 +87,11 @@ def _decide(artifact: Path, registry: Registry, purl: str | None, evidence: tupl
             return refuse(upload.reasons, trust.policy.revision)
         if purl is not None and purl.partition("@")[0] != upload.purl:
             raise click.UsageError(f"--package is {purl}, but {artifact.name} is {upload.purl}")
-        findings: list[Finding] = []
-        for position, path in enumerate(evidence):
-            findings += verify_one(_evidence(path, position), upload, trust, at)
+        pieces = [_evidence(path, position) for position, path in enumerate(evidence)]
+        alone = [piece for piece in pieces if not piece.ref.format.judged_together]
+        findings = [finding for piece in alone for finding in verify_one(piece, upload, trust, at)]
+        links = [piece for piece in pieces if piece.ref.format.judged_together]
+        findings += verify_together(links, upload, trust, at)
         upload = measure_covered(upload, findings, handle)
     return decide(Case(at, upload, _anybody(upload, at), tuple(findings)), trust.policy)
 

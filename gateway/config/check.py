@@ -109,6 +109,12 @@ def _roots(settings: Settings, roots: Mapping[str, TrustRoot], now: datetime) ->
                 yield _error(f"{about}: expired on {day}; renew not_after once {root.owner} has looked at it")
             elif root.not_after - now <= _SOON:
                 yield _warning(f"{about}: expires on {day}; {root.owner} must renew it")
+        if root.layout is not None and root.layout.expires - now <= _SOON:
+            day = root.layout.expires.date().isoformat()
+            if root.layout.expires <= now:
+                yield _error(f"{about}: its layout expired on {day}; its owners must sign one with a later expires")
+            else:
+                yield _warning(f"{about}: its layout expires on {day}; its owners must sign one with a later expires")
         if root.sandbox and not settings.sandbox:
             yield _error(f"{about}: is a sandbox's, and nothing it signs is accepted without sandbox: true; remove it")
         for skipped in root.skipped:

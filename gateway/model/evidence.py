@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from gateway.model.digest import Digest
 from gateway.model.identity import Identity
 from gateway.reasons import Reason
+
+LINK: Final = "https://in-toto.io/attestation/link/v0.3"  # the older form of a link has no type of its own
 
 
 class Format(StrEnum):

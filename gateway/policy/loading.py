@@ -14,6 +14,7 @@ from typing import Final
 
 from gateway.errors import ConfigurationError
 from gateway.model.case import GrantKind
+from gateway.model.evidence import LINK
 from gateway.policy.durations import duration
 from gateway.policy.patterns import Reach, package_problem, types
 from gateway.policy.rules import (
@@ -142,6 +143,8 @@ class _Reader:
         return spot.texts(text.registries, lambda name: _unknown("registry", name, known))
 
     def _attestation(self, spot: Spot, text: AttestationText) -> AttestationRule:
+        if "layout" in text.model_fields_set:
+            return self._layout(spot, text)
         predicate: tuple[str, ...] | None = None
         if "predicate" in text.model_fields_set:
             predicate = (spot / "predicate").texts(text.predicate, exact_problem)
@@ -149,16 +152,46 @@ class _Reader:
                 (spot / "signature").wrong("a predicate and a plain signature in one entry; write two entries")
         elif not text.signature:
             spot.wrong("neither predicate nor signature; name the predicate type, or write signature: true")
-        known = self.trust_roots
-        roots = (spot / "trust_roots").texts(text.trust_roots, lambda name: _unknown("trust root", name, known))
-        kinds = {known[root] for root in roots if root in known} if isinstance(known, Mapping) else None
-        signers = read_signers(spot / "signer", text.signer, kinds)
+        roots: tuple[str, ...] = ()
+        if "trust_roots" in text.model_fields_set:
+            roots = (spot / "trust_roots").texts(text.trust_roots, lambda name: self._root_problem(name, layout=False))
+        else:
+            spot.wrong("no trust_roots; name those under which the evidence may verify")
+        signers: tuple[Signer, ...] = ()
+        if text.signer is not None:
+            known = self._kinds
+            kinds = None if known is None else {known[root] for root in roots if root in known}
+            signers = read_signers(spot / "signer", text.signer, kinds)
+        else:
+            spot.wrong("no signer; name who may sign")
         rule = AttestationRule(predicate, roots, signers, text.min_build_level or 0)
         if text.min_build_level is None:
             (spot / "min_build_level").wrong_if_null()
         if predicate is not None or text.signature:
             _check_level(spot / "min_build_level", rule)
         return rule
+
+    def _layout(self, spot: Spot, text: AttestationText) -> AttestationRule:
+        """Links under a layout: it names who signs what, so nothing else is asked for in the entry."""
+        for key in sorted(text.model_fields_set - {"layout"}):
+            (spot / key).wrong(
+                f"{key} beside layout; the layout says who signs what, so write two entries or remove it"
+            )
+        roots = (spot / "layout").texts(text.layout, lambda name: self._root_problem(name, layout=True))
+        return AttestationRule((LINK,), roots, (), layout=True)
+
+    @property
+    def _kinds(self) -> Mapping[str, str] | None:
+        return self.trust_roots if isinstance(self.trust_roots, Mapping) else None
+
+    def _root_problem(self, name: str, *, layout: bool) -> str:
+        """What is wrong with the name of a trust root; a layout vouches for links and for nothing else."""
+        kind = (self._kinds or {}).get(name)
+        if kind is None or (kind == "layout") is layout:
+            return _unknown("trust root", name, self.trust_roots)
+        if layout:
+            return f"trust root {name!r} is of kind {kind}; name one of kind layout, or write trust_roots"
+        return f"trust root {name!r} is a layout; write layout: {name} as an entry of its own"
 
 
 def _unknown(kind: str, name: str, known: Collection[str] | None) -> str:

@@ -67,12 +67,16 @@ class Signer:
 
 @dataclass(frozen=True, slots=True)
 class AttestationRule:
-    """One piece of evidence that must be there: of this predicate (None: a plain signature), by any of the signers."""
+    """One piece of evidence that must be there: of this predicate (None: a plain signature), by any of the signers.
+
+    `layout`: the trust roots are layouts, and all links together must satisfy one of them; it says who signs.
+    """
 
     predicate: tuple[str, ...] | None
     trust_roots: tuple[str, ...]
     signers: tuple[Signer, ...]
     min_build_level: int = 0
+    layout: bool = False
 
     def asks_for(self, predicate_type: str | None) -> bool:
         """Whether an attestation of this predicate type (None: a plain signature) is what is asked for."""
@@ -81,6 +85,8 @@ class AttestationRule:
     @property
     def wanted(self) -> str:
         """What is asked for, in words."""
+        if self.layout:
+            return f"links that satisfy {' or '.join(self.trust_roots)}"
         return "a signature" if self.predicate is None else f"an attestation of {' or '.join(self.predicate)}"
 
 

@@ -61,15 +61,21 @@ class SignerText(_Text):
 
 
 class AttestationText(_Text):
-    """One piece of evidence that must be there."""
+    """One piece of evidence that must be there: a predicate or a plain signature by a signer, or a layout satisfied."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"oneOf": [{"required": ["layout"]}, {"required": ["trust_roots", "signer"]}]}
+    )
 
     predicate: Texts = ()
     """The predicate type."""
     signature: bool = False
     """`true` in place of a predicate: a plain signature."""
-    trust_roots: Texts
+    layout: Texts = ()
+    """In place of all other keys: trust roots of kind `layout`, one of which the links together must satisfy."""
+    trust_roots: Texts = ()
     """The names of the trust roots that count."""
-    signer: SignerText | tuple[SignerText, ...]
+    signer: SignerText | tuple[SignerText, ...] | None = None
     """Who may have signed; a list holds alternatives."""
     min_build_level: Literal[1, 2, 3] | None = None
     """The SLSA build level. Signed inside the build job is at most 2; 3 needs a `build_signer` from elsewhere."""

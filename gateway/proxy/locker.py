@@ -1,8 +1,9 @@
 """`POST /-/evidence`: the locker, where evidence waits for the artifact it speaks for (CONTRACTS C.12).
 
-The sender names the digests, `?digest=sha256:...` (repeatable). Evidence that verifies under no configured root, or that
-covers none of the digests it is sent for, is refused and not kept. Whether it counts for an upload is decided when
-the upload comes, by the packages that the sender's grant may attach to.
+The sender names the digests, `?digest=sha256:...` (repeatable). Evidence that verifies under no configured root, or
+that covers none of the digests it is sent for, is refused and not kept; the link of a layout's earlier step covers none
+and is kept. Whether it counts for an upload is decided when the upload comes, by the packages that the sender's grant
+may attach to.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from gateway.ecosystems.rendering import lines, phrase, status_of
 from gateway.errors import Malformed, StoreError
 from gateway.model.case import Action
 from gateway.model.digest import STRONG, Digest
-from gateway.model.evidence import Evidence, EvidenceRef, Finding, Source
+from gateway.model.evidence import Evidence, EvidenceRef, Finding, Format, Source
 from gateway.proxy.authenticate import Authenticator
 from gateway.publish.publish import Publisher, Surroundings
 from gateway.reasons import Code, Reason
@@ -106,6 +107,8 @@ def _against(findings: tuple[Finding, ...], digests: tuple[Digest, ...]) -> tupl
     verified = [finding.attestation for finding in findings if finding.attestation]
     if not verified:
         return tuple(reason for finding in findings for reason in finding.reasons)
+    if any(finding.attestation and finding.evidence.format is Format.LINK for finding in findings):
+        return ()  # a link says what its own step made, and the file may come of a later one
     covered = {digest for attestation in verified for subject in attestation.covers for digest in subject.digests}
     if covered & set(digests):
         return ()

@@ -22,7 +22,7 @@ from gateway.model.upload import File, Upload
 from gateway.publish.served import Trust
 from gateway.reasons import Code, Reason
 from gateway.store import Store
-from gateway.verification import verify
+from gateway.verification import verify, verify_links
 
 
 async def gather(store: Store, upload: Upload, sent: Sequence[Evidence]) -> tuple[Evidence, ...]:
@@ -44,13 +44,23 @@ async def verify_all(evidence: Sequence[Evidence], upload: Upload, trust: Trust,
     """Every piece under every root, one thread at a time, until the budget is spent."""
     deadline = time.monotonic() + limits.EVIDENCE_SECONDS
     findings: list[Finding] = []
+    links: list[Evidence] = []
     for piece in evidence:
         if time.monotonic() > deadline:
             late = Reason(Code.EVIDENCE_UNVERIFIED, piece.ref.label, f"verified within {limits.EVIDENCE_SECONDS:g} s")
             findings.append(Finding(piece.ref, None, reasons=(late,)))
-            continue
-        findings += await asyncio.to_thread(verify_one, piece, upload, trust, at)
+        elif piece.ref.format.judged_together:
+            links.append(piece)
+        else:
+            findings += await asyncio.to_thread(verify_one, piece, upload, trust, at)
+    if links:
+        findings += await asyncio.to_thread(verify_together, links, upload, trust, at)
     return tuple(findings)
+
+
+def verify_together(links: Sequence[Evidence], upload: Upload, trust: Trust, at: datetime) -> tuple[Finding, ...]:
+    """The pieces that count only together, under every layout; may take a thread's time."""
+    return verify_links(links, trust.roots, [file.digests for file in upload.files], at)
 
 
 def measure_covered(upload: Upload, findings: Sequence[Finding], handle: BinaryIO) -> Upload:

@@ -53,7 +53,8 @@ def trust_of(settings: Settings) -> Trust:
     """Read policy and trust roots anew; raises `ConfigurationError`."""
     roots = load_trust_roots(settings.trust_roots)
     names = frozenset(registry.name for registry in settings.registries)
-    policy = load_policy(read_policy_files(settings.policy), trust_roots=frozenset(roots), registries=names)
+    kinds = {name: root.kind for name, root in roots.items()}
+    policy = load_policy(read_policy_files(settings.policy), trust_roots=kinds, registries=names)
     return Trust(policy, tuple(roots.values()), settings.sandbox, settings.second_opinion)
 
 

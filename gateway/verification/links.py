@@ -39,14 +39,13 @@ from in_toto.verifylib import (
 from gateway import limits
 from gateway.errors import Malformed, TooLarge
 from gateway.model.digest import ALGORITHMS, STRONG, Digest
-from gateway.model.evidence import Attestation, Evidence, EvidenceRef, Finding, Format, Performed, Subject
+from gateway.model.evidence import LINK, Attestation, Evidence, EvidenceRef, Finding, Format, Performed, Subject
 from gateway.reasons import Code, Reason
 from gateway.verification.bundle import UnsupportedKind
 from gateway.verification.layout import ArtifactRule, Layout, Step, has_inspections
 from gateway.verification.signed_metadata import Signature, read_metadata
 from gateway.verification.trust_root import TrustRoot
 
-LINK: Final = "https://in-toto.io/attestation/link/v0.3"  # the older form of a link has no type of its own
 _SHOWN: Final = 16  # products that are recorded where none is the file, so that a reason can say what differs
 
 _Files: TypeAlias = Sequence[tuple[Digest, ...]]

@@ -14,14 +14,14 @@ from typing import Final
 
 from gateway.model.case import Case
 from gateway.model.decision import Check
-from gateway.model.evidence import Attestation, EvidenceRef, Finding, Source
+from gateway.model.evidence import Attestation, EvidenceRef, Finding, Format, Source
 from gateway.model.identity import Identity
 from gateway.model.upload import File
 from gateway.policy.checks.coverage import covers
 from gateway.policy.checks.credential import credential_run
 from gateway.policy.checks.past import release_run
 from gateway.policy.checks.provenance import level_reached, provenance_agrees
-from gateway.policy.checks.results import either, failed, passed
+from gateway.policy.checks.results import either, failed, judged, passed
 from gateway.policy.checks.signer import signed_by
 from gateway.policy.leniency import Leniency, Weight
 from gateway.policy.rules import AttestationRule, Rule, Signer
@@ -87,12 +87,14 @@ def pieces(findings: Iterable[Finding]) -> Iterator[tuple[EvidenceRef, list[Find
 def _candidates(demand: Demand, ref: EvidenceRef, found: Sequence[Finding]) -> Iterator[Candidate]:
     """What one piece of evidence comes to, under the rule's trust roots and no others (CONTRACTS C.8)."""
     asked, about, own = demand.asked, demand.file.name, ref.source in _OWN
+    if (ref.format is Format.LINKS) is not asked.layout:
+        return  # links count together, under a layout, and for nothing else
     trusted = [one for one in found if one.root is None or one.root in asked.trust_roots]
     proved = [one.attestation for one in trusted if one.attestation]
     if proved:
         for attestation in proved:
             if asked.asks_for(attestation.predicate_type):
-                for signer in asked.signers:
+                for signer in _signers(asked):
                     yield Candidate(_judge(demand, attestation, signer, ref), own, attestation)
         return
     if trusted:
@@ -106,13 +108,23 @@ def _candidates(demand: Demand, ref: EvidenceRef, found: Sequence[Finding]) -> I
         yield Candidate((failed("evidence", about, reason),), own)
 
 
-def _judge(demand: Demand, attestation: Attestation, signer: Signer, ref: EvidenceRef) -> tuple[Check, ...]:
+def _signers(asked: AttestationRule) -> tuple[Signer | None, ...]:
+    """Against whom to hold an attestation: the rule's signers, or nobody but the layout itself."""
+    return (None,) if asked.layout else asked.signers
+
+
+def _judge(demand: Demand, attestation: Attestation, signer: Signer | None, ref: EvidenceRef) -> tuple[Check, ...]:
     """Every check of one attestation against one signer, none left out because another failed."""
     case, rule, asked, about = demand.case, demand.rule, demand.asked, demand.file.name
     identity = attestation.signer
+    unbound = signer is not None and signer.unsafe_unbound_name
     checks = [
         passed("evidence", about, asked.wanted, f"{ref.label}, verified under {attestation.root}"),
-        *covers(attestation.covers, demand.file, case.upload, unbound=signer.unsafe_unbound_name),
+        *covers(attestation.covers, demand.file, case.upload, unbound=unbound),
+    ]
+    if signer is None:
+        return (*checks, _performed(attestation, about))
+    checks += [
         *signed_by(signer, attestation, case.upload.version, about),
         *provenance_agrees(attestation, about),
         *level_reached(signer, attestation, asked.min_build_level, about),
@@ -123,6 +135,13 @@ def _judge(demand: Demand, attestation: Attestation, signer: Signer, ref: Eviden
     if signer.repository and rule.release.same_run:
         checks.append(release_run(case, identity, about))
     return tuple(checks)
+
+
+def _performed(attestation: Attestation, about: str) -> Check:
+    """The steps of the layout, with who performed them; links that were not held against it have none."""
+    got = "; ".join(f"{one.step} by {', '.join(key[:8] for key in one.functionaries)}" for one in attestation.steps)
+    expected = f"every step of {attestation.root}"
+    return judged("steps", about, Code.LAYOUT_THRESHOLD, expected, got or "none", holds=bool(attestation.steps))
 
 
 def _missing(demand: Demand) -> Candidate:
