@@ -8,11 +8,13 @@ prints (`render`). It opens no socket and no file; large bodies are seekable han
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import BinaryIO, Protocol
 
+from gateway import limits
+from gateway.model.case import Grant
 from gateway.model.evidence import Evidence
 from gateway.model.upload import Registry, Upload
 from gateway.reasons import Reason
@@ -26,6 +28,7 @@ class Verb(Enum):
     PUBLISH = "publish"
     EVIDENCE = "evidence"
     MUTATE = "mutate"
+    OWN = "own"  # answered by the gateway itself
     UNKNOWN = "unknown"
 
 
@@ -50,7 +53,9 @@ class Route:
 
     For a read: `path` is what the upstream is asked for, `document` says that the answer is a document the protocol
     presents anew rather than a file that streams through, `file` is the canonical name of the file that streams,
-    `package` the purl read from. `redirect` is a path relative to the mount that the client is sent to instead.
+    `derived` that what streams is only about that file, so that its bytes are never those that were accepted, `package`
+    the purl read from, `accept` the type that is asked for. `posted` says that the read is a POST whose body goes to
+    the registry as it is. `redirect` is a path relative to the mount that the client is sent to instead.
     """
 
     verb: Verb
@@ -58,6 +63,9 @@ class Route:
     package: str | None = None
     file: str | None = None
     document: bool = False
+    accept: str = "text/html"
+    posted: bool = False
+    derived: bool = False
     redirect: str | None = None
     problem: Reason | None = None
 
@@ -72,9 +80,19 @@ class Receiver(Protocol):
         """Say that the body is complete; `assemble` may follow."""
 
 
+def plain(handle: BinaryIO) -> Iterator[bytes]:
+    """A file's bytes as they are, in pieces."""
+    handle.seek(0)
+    while piece := handle.read(limits.CHUNK):
+        yield piece
+
+
 @dataclass(frozen=True, slots=True)
 class Write:
-    """The request the registry gets: `head`, the spooled file's bytes, `tail`; rebuilt, never the client's."""
+    """The request the registry gets: `head`, the spooled file as `encode` writes it, `tail`; never the client's bytes.
+
+    `length` is that of all three.
+    """
 
     method: str
     path: str
@@ -82,6 +100,7 @@ class Write:
     head: bytes
     tail: bytes
     length: int
+    encode: Callable[[BinaryIO], Iterator[bytes]] = plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,11 +142,13 @@ class View:
     """What a reader may see of one registry.
 
     `withheld` maps canonical names to the digest that was verified: hidden from everyone. `accepted`, where it is not
-    None (`reads: verified`), maps the only canonical names that are shown to their verified sha256.
+    None (`reads: verified`), maps the only canonical names that are shown to their verified sha256. `address` is the
+    registry's public one, for documents whose links must be absolute.
     """
 
     withheld: Mapping[str, str] = field(default_factory=dict)
     accepted: Mapping[str, str] | None = None
+    address: str = ""
 
     def shows(self, canonical: str) -> bool:
         """Whether a reader may see the file of this canonical name."""
@@ -150,6 +171,10 @@ class Ecosystem(Protocol):
     @property
     def name(self) -> str:
         """What settings and purls call it."""
+
+    @property
+    def page_type(self) -> str:
+        """The media type in which `holdings` reads a package's document."""
 
     def route(self, head: Head) -> Route:
         """Recognise a request by its head alone; what is not recognised is UNKNOWN, never a read."""
@@ -174,6 +199,9 @@ class Ecosystem(Protocol):
 
     def present(self, route: Route, base: str, body: bytes, view: View) -> Reply:
         """Show a registry's document to a reader: links rewritten, what the view hides left out."""
+
+    def answer(self, route: Route, grant: Grant | None) -> Reply | None:
+        """Answer what the gateway answers by itself; None where that needs a grant and there is none."""
 
     def removal(self, held: Held) -> Write | None:
         """The request that takes a damaged file back out of the registry; it may take the file's siblings too."""

@@ -23,6 +23,7 @@ from gateway.ecosystems.pypi_form import FORWARDED, FormReceiver
 from gateway.ecosystems.rendering import lines, phrase, status_of
 from gateway.errors import Malformed, TooLarge
 from gateway.model import names
+from gateway.model.case import Grant
 from gateway.model.digest import Digest, Measure, measure
 from gateway.model.evidence import Evidence, EvidenceRef, Format, Source
 from gateway.model.upload import Claim, File, Registry, RequestRules, Upload
@@ -47,6 +48,11 @@ class PyPI:
     def name(self) -> str:
         """What settings and purls call it."""
         return "pypi"
+
+    @property
+    def page_type(self) -> str:
+        """The simple index is read as HTML: every registry has it."""
+        return "text/html"
 
     def route(self, head: Head) -> Route:
         """Recognise an upload (POST to the mount or its `legacy/`), the index, a project's page, a file."""
@@ -102,6 +108,10 @@ class PyPI:
         page = pypi_index.page(base, body, view) if route.package else pypi_index.index(base, body, view)
         return Reply(200, "OK", page, (("Content-Type", "text/html; charset=utf-8"), *pypi_index.HEADERS))
 
+    def answer(self, route: Route, grant: Grant | None) -> Reply | None:  # noqa: ARG002 - no route of its own
+        """Nothing: this protocol has no such request."""
+        return None
+
     def removal(self, held: Held) -> Write | None:
         """Ask pypiserver to remove what it takes for this release: every file of this spelling of name and version."""
         name, version = names.pypi_spelled(held.name)
@@ -148,12 +158,13 @@ def _project(path: str, name: str) -> Route:
 def _file(path: str, file_name: str) -> Route:
     if "/" in file_name or any(unquote(segment) in {".", ".."} for segment in path.split("/")):
         return Route(Verb.UNKNOWN)
+    distribution = file_name.removesuffix(".metadata")  # PEP 658
     try:
-        canonical = names.canonical_file("pypi", file_name.removesuffix(".metadata"))
-        package = names.purl("pypi", names.pypi_name(names.pypi_spelled(file_name.removesuffix(".metadata"))[0]))
+        canonical = names.canonical_file("pypi", distribution)
+        package = names.purl("pypi", names.pypi_spelled(distribution)[0])
     except Malformed:
         return Route(Verb.UNKNOWN)
-    return Route(Verb.READ, path, package=package, file=canonical)
+    return Route(Verb.READ, path, package=package, file=canonical, derived=distribution != file_name)
 
 
 def _assemble(registry: Registry, form: FormReceiver) -> Assembled:

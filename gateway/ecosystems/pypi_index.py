@@ -88,6 +88,7 @@ def _links(base: str, body: bytes) -> Iterator[_Link]:
         except (Malformed, ValueError):
             continue  # not a link, or not to a distribution: nobody can ask for it through the gateway either
         plain = _PLAIN.fullmatch(path) is not None and not {".", ".."} & {unquote(part) for part in path.split("/")}
+        plain = plain and all(character >= " " for character in unquote(path))
         fit = plain and not query and name == anchor.text.strip()
         algorithm, _, value = fragment.partition("=")
         digest = value if _DIGESTS.get(algorithm) == len(value) and set(value) <= _HEX else None

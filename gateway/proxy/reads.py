@@ -1,18 +1,19 @@
 """The fast path of a read: documents are presented anew, files stream through, what is withheld is not there.
 
 Under `reads: verified` a file is hashed as it streams and its last piece is held back: what is not what was accepted is
-cut off before it is complete.
+cut off before it is complete. A part of a file cannot be verified, so there the whole is asked for and sent.
 """
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from typing import Final
 
 import aiohttp
 from aiohttp import web
 
+from gateway import limits
+from gateway.config import ReadAuth
 from gateway.ecosystems.protocol import Head, Reply, Route, View
 from gateway.errors import Malformed, UpstreamError
 from gateway.model.digest import Measure
@@ -22,30 +23,31 @@ from gateway.reasons import Code, Reason
 
 _CONDITIONAL: Final = ("range", "if-range", "if-none-match", "if-modified-since")
 # What a registry may say to a reader; cookies, hop-by-hop headers, Location and its own Server stay behind.
-_RELAYED: Final = ("Content-Type", "Content-Length", "Content-Range", "Accept-Ranges", "ETag", "Last-Modified")
-_STATUSES: Final = frozenset({200, 206, 304, 404, 416})
+_WHOLE: Final = ("Content-Type", "Content-Length", "ETag", "Last-Modified")
+_RELAYED: Final = (*_WHOLE, "Content-Range", "Accept-Ranges")
+_STATUSES: Final = frozenset({200, 206, 304, 416})
 
 
 async def document(mounted: Mounted, route: Route, head: Head, view: View, authorization: str | None) -> Reply:
     """Fetch one document and present it to this reader."""
     served = mounted.served
     try:
-        answer = await served.upstream.document(route.path, {"Accept": "text/html"}, authorization=authorization)
+        answer = await served.upstream.document(route.path, {"Accept": route.accept}, authorization=authorization)
         if answer.status == 200:
             return await asyncio.to_thread(served.ecosystem.present, route, answer.url, answer.body, view)
     except UpstreamError as error:
         return _refusal(mounted, head, Reason(Code.UPSTREAM_UNAVAILABLE, served.registry.name, got=error.problem))
     except Malformed as error:
         return _refusal(mounted, head, Reason(Code.UPSTREAM_UNAVAILABLE, error.about, got=error.problem))
-    return _refusal(mounted, head, _not_here(answer.status, route))
+    return _refusal(mounted, head, _not_here(answer.status, route, mounted, authorization))
 
 
 async def file(
-    mounted: Mounted, route: Route, head: Head, view: View, authorization: str | None, request: web.BaseRequest
+    mounted: Mounted, route: Route, head: Head, view: View, authorization: str | None, *, request: web.BaseRequest
 ) -> Reply | web.StreamResponse:
     """Stream one file through; where the view knows its digest, nothing else arrives whole."""
     canonical = route.file or ""
-    if not view.shows(canonical):
+    if not view.shows(canonical) or (route.derived and view.accepted is not None):
         return _refusal(mounted, head, Reason(Code.FILE_WITHHELD, canonical))
     expected = view.accepted[canonical] if view.accepted is not None else None
     headers = {}
@@ -54,12 +56,15 @@ async def file(
     served = mounted.served
     try:
         async with served.upstream.open(head.method, route.path, headers, authorization=authorization) as upstream:
-            if upstream.status not in _STATUSES or upstream.status == 404:
-                return _refusal(mounted, head, _not_here(upstream.status, route))
-            response = _response(upstream)
-            await response.prepare(request)
-            if head.method != "HEAD":
-                await _stream(upstream, response, expected)
+            if upstream.status != 200 and (expected is not None or upstream.status not in _STATUSES):
+                return _refusal(mounted, head, _not_here(upstream.status, route, mounted, authorization))
+            response = _response(upstream, _RELAYED if expected is None else _WHOLE)
+            if expected is None or head.method == "HEAD":
+                await response.prepare(request)
+                async for chunk in upstream.content.iter_any():
+                    await _write(response, chunk)
+            else:
+                await _verified(upstream, response, request, expected)
             await response.write_eof()
             return response
     except UpstreamError as error:
@@ -70,27 +75,36 @@ async def file(
         return _refusal(mounted, head, Reason(Code.UPSTREAM_UNAVAILABLE, served.registry.name, got=error.problem))
 
 
-async def _stream(upstream: aiohttp.ClientResponse, response: web.StreamResponse, expected: str | None) -> None:
-    if expected is None:
-        async for chunk in upstream.content.iter_any():
-            await response.write(chunk)
-        return
+async def _verified(
+    upstream: aiohttp.ClientResponse, response: web.StreamResponse, request: web.BaseRequest, expected: str
+) -> None:
+    """Stream a file and keep its last piece back until its digest is known; a small file's head waits too."""
     measured, held = Measure(), b""
     async for chunk in upstream.content.iter_any():
         measured.update(chunk)
         if held:
-            await response.write(held)
+            if not response.prepared:
+                await response.prepare(request)
+            await _write(response, held)
         held = chunk
     if dict(measured.digests())["sha256"] != expected:
         raise UpstreamError("registry", "it serves other bytes than were accepted")
-    with suppress(ConnectionResetError):
-        await response.write(held)
+    if not response.prepared:
+        await response.prepare(request)
+    await _write(response, held)
 
 
-def _response(upstream: aiohttp.ClientResponse) -> web.StreamResponse:
+async def _write(response: web.StreamResponse, chunk: bytes) -> None:
+    """Send one piece; a reader who takes nothing for too long is let go, and the registry with him."""
+    async with asyncio.timeout(limits.BODY_IDLE_SECONDS):
+        await response.write(chunk)
+
+
+def _response(upstream: aiohttp.ClientResponse, relayed: tuple[str, ...]) -> web.StreamResponse:
     response = web.StreamResponse(status=upstream.status)
-    for name in _RELAYED:
-        if (value := upstream.headers.get(name)) is not None:
+    for name in relayed:
+        value = upstream.headers.get(name)
+        if value is not None and value.isascii() and value.isprintable():
             response.headers[name] = value
     response.headers["Server"] = SERVER
     response.headers["X-Content-Type-Options"] = "nosniff"
@@ -98,10 +112,14 @@ def _response(upstream: aiohttp.ClientResponse) -> web.StreamResponse:
     return response
 
 
-def _not_here(status: int, route: Route) -> Reason:
+def _not_here(status: int, route: Route, mounted: Mounted, authorization: str | None) -> Reason:
     """A registry's answer other than the thing itself. A redirect leads elsewhere and is never relayed: not here."""
     if status == 404 or 300 <= status < 400:
         return Reason(Code.NOT_FOUND, route.path)
+    if mounted.read_auth is ReadAuth.PASSTHROUGH and status in {401, 403}:  # its word on the reader's own credential
+        code = {401: Code.CREDENTIAL_INVALID, 403: Code.CREDENTIAL_SCOPE}[status]
+        code = code if authorization else Code.CREDENTIAL_MISSING
+        return Reason(code, "Authorization", "a credential that the registry takes")
     return Reason(Code.UPSTREAM_UNAVAILABLE, route.path, "200 from the registry", str(status))
 
 

@@ -25,11 +25,12 @@ from datetime import datetime
 from typing import Final
 
 from gateway import limits
-from gateway.ecosystems.protocol import Assembled, Head, Receiver, Refused, Reply
+from gateway.ecosystems.protocol import Assembled, Head, Receiver, Refused, Reply, Write
 from gateway.errors import Malformed, StoreError, TooLarge, UpstreamError
 from gateway.model.case import Case, Grant
 from gateway.model.decision import Decision, Outcome
 from gateway.model.intent import Intent, IntentFile, Record, Settlement, Step
+from gateway.model.upload import Upload
 from gateway.policy import decide, refuse
 from gateway.publish.evidence import gather, measure_covered, verify_all
 from gateway.publish.served import Served, Trust
@@ -141,7 +142,8 @@ class Publisher:
             return self._unrecorded(attempt, unsettled)
         at = self._around.now()
         history = await store.history(upload)  # 5
-        present = await self._present(served, assembled)
+        known = bool(history.bound)
+        present = await self._present(served, assembled, trusting=known)
         history = replace(history, bound=(*history.bound, *present))
         evidence = await gather(store, upload, assembled.evidence)  # 6
         findings = await verify_all(evidence, upload, attempt.trust, at)
@@ -156,21 +158,31 @@ class Publisher:
         if decision.outcome is not Outcome.ACCEPT:
             await store.begin(record, None)
             return served.ecosystem.render(decision.reasons, served.permalink(record.id), attempt.head)
-        if present:  # these very bytes are there, else decide had refused: say what the ecosystem's original says
+        if present and known:  # these very bytes are there, else decide had refused
             await store.begin(record, None)
+            return served.ecosystem.exists()  # as the ecosystem's original answers
+        begun = await self._begin(attempt, record, upload)  # 8
+        if isinstance(begun, Reply):
+            return begun
+        if present:  # since before the gate: accepted now, so that `reads: verified` shows them
+            await store.settle(begun.id, Settlement.PUBLISHED, "", self._around.now())
             return served.ecosystem.exists()
-        return await self._carry_out(attempt, assembled, record, spooled)
+        return await self._carry_out(attempt, assembled, begun, spooled)
 
-    async def _carry_out(self, attempt: _Attempt, assembled: Assembled, record: Record, spooled: SpooledBody) -> Reply:
-        served, upload = attempt.served, assembled.upload
+    async def _begin(self, attempt: _Attempt, record: Record, upload: Upload) -> Intent | Reply:
+        """Write record and intent, or answer why an upload that was accepted may not be carried out after all."""
         if taken := await self._withdrawn(attempt) or await self._take_uses(attempt, record):
             return await self._overtaken(attempt, record, taken)
         files = tuple(IntentFile(f.name, f.canonical, f.sha256, f.size) for f in upload.files)
-        intent = Intent(record.id, served.registry.name, upload.name, upload.version, files, record.at)
-        began = await self._store.begin(record, intent)  # 8
+        intent = Intent(record.id, upload.registry.name, upload.name, upload.version, files, record.at)
+        began = await self._store.begin(record, intent)
         if isinstance(began, Conflict):  # since the history was read: another gateway, or a revocation
             return await self._overtaken(attempt, record, _conflict(began, files[0]))
         self._around.stepped(Step.DECIDED)
+        return intent
+
+    async def _carry_out(self, attempt: _Attempt, assembled: Assembled, intent: Intent, spooled: SpooledBody) -> Reply:
+        served = attempt.served
         try:
             refusal = await self._forwarded(served, assembled, intent, spooled)
         except StoreError as error:
@@ -178,7 +190,7 @@ class Publisher:
             refusal = Reason(Code.RECORD_UNAVAILABLE, f"publish {intent.id}", remedy=_UNKNOWN)
         if refusal is None:
             return served.ecosystem.published()  # 11
-        return served.ecosystem.render((refusal,), served.permalink(record.id), attempt.head)
+        return served.ecosystem.render((refusal,), served.permalink(intent.id), attempt.head)
 
     async def _forwarded(
         self, served: Served, assembled: Assembled, intent: Intent, spooled: SpooledBody
@@ -216,14 +228,16 @@ class Publisher:
         registry = f"registry {served.registry.name}"
         try:
             answer = await served.upstream.write(
-                write.method, write.path, dict(write.headers), _parts(write.head, spooled, write.tail), write.length
+                write.method, write.path, dict(write.headers), _parts(write, spooled), write.length
             )
         except UpstreamError as error:
             conclusive = isinstance(error, NothingSent)
             return _Failure(Reason(Code.UPSTREAM_UNAVAILABLE, registry, got=error.problem), conclusive=conclusive)
         said = f"{answer.status} {answer.reason}".strip()
         if not 200 <= answer.status < 300:
-            return _Failure(Reason(Code.UPSTREAM_REFUSED, registry, "the upload accepted", said), conclusive=True)
+            reason = Reason(Code.UPSTREAM_REFUSED, registry, "the upload accepted", said)
+            # A 5xx may be a proxy's that lost patience, with the registry behind it still at work.
+            return _Failure(reason, conclusive=answer.status < 500)
         if answer.early:
             got = f"{said} before the whole of it was sent"
             return _Failure(Reason(Code.UPSTREAM_UNAVAILABLE, registry, "the upload taken", got), conclusive=False)
@@ -269,17 +283,17 @@ class Publisher:
             return Reason(Code.PUBLISH_UNSETTLED, intent.files[0].name, "the file whole", why)
         return None if settlement is Settlement.PUBLISHED else reason
 
-    async def _present(self, served: Served, assembled: Assembled) -> tuple[tuple[str, str], ...]:
-        """Canonical name and digest of those of the upload's files that the registry already holds."""
-        listed = await holdings(served, assembled.upload.name)
-        return tuple(
-            [
-                (file.canonical, held.sha256 or await digest_of(served, held, served.max_file))
-                for file in assembled.upload.files
-                for held in listed
-                if held.canonical == file.canonical
-            ]
-        )
+    async def _present(self, served: Served, assembled: Assembled, *, trusting: bool) -> tuple[tuple[str, str], ...]:
+        """Canonical name and digest of those of the upload's files that the registry already holds.
+
+        `trusting` takes the digest that the registry states; otherwise what it serves is measured.
+        """
+        found = []
+        for held in await holdings(served, assembled.upload.name):
+            if held.canonical in {file.canonical for file in assembled.upload.files}:
+                stated = held.sha256 if trusting else None
+                found.append((held.canonical, stated or await digest_of(served, held, served.max_file)))
+        return tuple(found)
 
     # --- records and replies --------------------------------------------------------------------------------------
 
@@ -350,9 +364,9 @@ async def _feed(receiver: Receiver, body: AsyncIterator[bytes]) -> None:
     receiver.finish()
 
 
-async def _parts(head: bytes, spooled: SpooledBody, tail: bytes) -> AsyncIterator[bytes]:
-    yield head
-    await asyncio.to_thread(spooled.seek, 0)
-    while chunk := await asyncio.to_thread(spooled.read, limits.CHUNK):
-        yield chunk
-    yield tail
+async def _parts(write: Write, spooled: SpooledBody) -> AsyncIterator[bytes]:
+    yield write.head
+    pieces = write.encode(spooled)
+    while piece := await asyncio.to_thread(next, pieces, b""):
+        yield piece
+    yield write.tail

@@ -38,7 +38,7 @@ async def settle(served: Served, intent: Intent) -> tuple[Settlement, str]:
 
 async def holdings(served: Served, name: str) -> tuple[Held, ...]:
     """What the registry lists of one package; empty where it does not know the package."""
-    answer = await served.upstream.document(served.ecosystem.page_of(name), {"Accept": "text/html"})
+    answer = await served.upstream.document(served.ecosystem.page_of(name), {"Accept": served.ecosystem.page_type})
     if answer.status == 404 or _elsewhere(answer, name):
         return ()
     if answer.status != 200:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
+from multidict import CIMultiDict
 from yarl import URL
 
 from gateway.config import ReadAuth, load_trust_roots
@@ -199,7 +200,7 @@ class LabGate:
                     body += chunk
             except (aiohttp.ClientError, OSError):
                 cut = True
-            return Fetched(response.status, response.reason or "", dict(response.headers), body, cut)
+            return Fetched(response.status, response.reason or "", CIMultiDict(response.headers), body, cut)
 
     async def codes(self, **asked: Any) -> set[str]:
         """The codes of the newest recorded decision."""
