@@ -7,6 +7,7 @@ credential and digest, and when the budget is spent what is left becomes a findi
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -23,6 +24,8 @@ from gateway.publish.served import Trust
 from gateway.reasons import Code, Reason
 from gateway.store import Store
 from gateway.verification import verify, verify_links
+
+log = logging.getLogger(__name__)
 
 
 async def gather(store: Store, upload: Upload, sent: Sequence[Evidence]) -> tuple[Evidence, ...]:
@@ -55,12 +58,21 @@ async def verify_all(evidence: Sequence[Evidence], upload: Upload, trust: Trust,
             findings += await asyncio.to_thread(verify_one, piece, upload, trust, at)
     if links:
         findings += await asyncio.to_thread(verify_together, links, upload, trust, at)
+    _alert(findings)
     return tuple(findings)
 
 
 def verify_together(links: Sequence[Evidence], upload: Upload, trust: Trust, at: datetime) -> tuple[Finding, ...]:
     """The pieces that count only together, under every layout; may take a thread's time."""
     return verify_links(links, trust.roots, [file.digests for file in upload.files], at)
+
+
+def _alert(findings: Sequence[Finding]) -> None:
+    """Tell the operator when the two verifiers disagree: one of them is wrong (CONTRACTS C.10)."""
+    for finding in findings:
+        for reason in finding.reasons:
+            if reason.code is Code.SECOND_OPINION_DIFFERS:
+                log.critical("evidence %s under root %s: %s", finding.evidence.id, finding.root, reason.line())
 
 
 def measure_covered(upload: Upload, findings: Sequence[Finding], handle: BinaryIO) -> Upload:
