@@ -11,21 +11,26 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import datetime
 from urllib.parse import parse_qsl
 
 from gateway import limits
 from gateway.ecosystems.protocol import Head, Reply
 from gateway.ecosystems.rendering import lines, phrase, status_of
-from gateway.errors import Malformed, StoreError
+from gateway.errors import Malformed, StoreError, TooLarge
 from gateway.model.case import Action
 from gateway.model.digest import STRONG, Digest
 from gateway.model.evidence import Evidence, EvidenceRef, Finding, Format, Source
 from gateway.proxy.authenticate import Authenticator
 from gateway.publish.publish import Publisher, Surroundings
+from gateway.publish.served import Trust
 from gateway.reasons import Code, Reason
 from gateway.verification import detect, verify
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,45 +48,65 @@ class Locker:
             return self._refusal(Reason(Code.METHOD_UNKNOWN, f"{head.method} /-/evidence", "POST"))
         if any(name.lower() == "content-encoding" for name, _ in head.headers):
             return self._refusal(Reason(Code.CONTENT_ENCODING, "Content-Encoding", "none"))
+        try:
+            return await self._sent(head, body)
+        except TooLarge as error:
+            return self._refusal(Reason(Code.UPLOAD_TOO_LARGE, error.about, f"at most {error.limit}"))
+        except Malformed as error:
+            return self._refusal(Reason(Code.UPLOAD_MALFORMED, error.about, got=error.problem))
+        except StoreError as error:
+            log.error("record: %s", error)  # noqa: TRY400 - one line, no traceback
+            return self._refusal(Reason(Code.RECORD_UNAVAILABLE, "the gateway's record"))
+
+    async def _sent(self, head: Head, body: AsyncIterator[bytes]) -> Reply:
         now = self.around.now()
         grant = await self.authenticator.grant(head, None, None, Action.ATTACH, now)
         if isinstance(grant, Reason):
             return self._refusal(grant)
-        try:
-            digests = _digests(head.query)
-            sent = await _whole(body)
-        except Malformed as error:
-            return self._refusal(Reason(Code.UPLOAD_MALFORMED, error.about, got=error.problem))
-        ref = EvidenceRef(hashlib.sha256(sent).hexdigest(), detect(sent), Source.LOCKER)
-        evidence = Evidence(ref, sent)
-        trust = self.publisher.trust
-        findings = await asyncio.to_thread(
-            verify, evidence, trust.roots, [digests], now,
-            allow_sandbox=trust.allow_sandbox, second_opinion=trust.second_opinion,
-        )  # fmt: skip
+        digests = _digests(head.query)
+        evidence, findings = await asyncio.to_thread(_verified, await _whole(body), digests, self.publisher.trust, now)
         if reasons := _against(findings, digests):
             return self._refusal(*reasons)
-        try:
-            kept = await self.authenticator.store.put_evidence(evidence, digests, grant.id, now)
-        except StoreError:
-            return self._refusal(Reason(Code.RECORD_UNAVAILABLE, "the gateway's record"))
-        if not kept:
+        if not await self.authenticator.store.put_evidence(evidence, digests, grant.id, now):
             limit = f"at most {limits.EVIDENCE_PER_DIGEST} pieces for one digest from one credential"
             return self._refusal(Reason(Code.EVIDENCE_LIMIT, "the locker", limit))
-        answer = json.dumps({"id": ref.id}).encode()
+        answer = json.dumps({"id": evidence.ref.id}).encode()
         return Reply(201, "Created", answer, (("Content-Type", "application/json"),))
 
     def _refusal(self, *reasons: Reason) -> Reply:
         link = f"{self.public_url}/-/reasons/{reasons[0].code.value}"
         status = status_of(reasons)
-        challenge = (("WWW-Authenticate", 'Bearer realm="provgate"'),) if status == 401 else ()
-        text = (("Content-Type", "text/plain; charset=utf-8"),)
-        return Reply(status, phrase(reasons, link), lines(reasons, link).encode("ascii"), text + challenge)
+        headers = [("Content-Type", "text/plain; charset=utf-8"), ("X-Content-Type-Options", "nosniff")]
+        if status == 401:
+            headers.append(("WWW-Authenticate", 'Bearer realm="provgate"'))
+        if status == 503:
+            headers.append(("Retry-After", "30"))
+        return Reply(status, phrase(reasons, link), lines(reasons, link).encode("ascii"), tuple(headers))
+
+
+def _verified(
+    sent: bytes, digests: tuple[Digest, ...], trust: Trust, now: datetime
+) -> tuple[Evidence, tuple[Finding, ...]]:
+    ref = EvidenceRef(hashlib.sha256(sent).hexdigest(), detect(sent), Source.LOCKER)
+    evidence = Evidence(ref, sent)
+    findings = verify(
+        evidence,
+        trust.roots,
+        [digests],
+        now,
+        allow_sandbox=trust.allow_sandbox,
+        second_opinion=trust.second_opinion,
+    )
+    return evidence, findings
 
 
 def _digests(query: str) -> tuple[Digest, ...]:
+    try:
+        pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=limits.EVIDENCE_DIGESTS)
+    except ValueError:
+        raise TooLarge("the query", f"{limits.EVIDENCE_DIGESTS} digests") from None
     found = []
-    for name, value in parse_qsl(query, keep_blank_values=True, max_num_fields=16):
+    for name, value in pairs:
         if name != "digest":
             raise Malformed(f"query parameter {name}", "only digest is known")
         digest = Digest.parse(value)
@@ -98,7 +123,7 @@ async def _whole(body: AsyncIterator[bytes]) -> bytes:
     async for chunk in body:
         whole += chunk
         if len(whole) > limits.EVIDENCE_BYTES:
-            raise Malformed("the evidence", f"it is longer than {limits.EVIDENCE_BYTES} bytes")
+            raise TooLarge("the evidence", f"{limits.EVIDENCE_BYTES} bytes")
     return bytes(whole)
 
 
@@ -106,7 +131,8 @@ def _against(findings: tuple[Finding, ...], digests: tuple[Digest, ...]) -> tupl
     """Why this evidence is not kept: it verified nowhere, or covers none of the digests it was sent for."""
     verified = [finding.attestation for finding in findings if finding.attestation]
     if not verified:
-        return tuple(reason for finding in findings for reason in finding.reasons)
+        none = Reason(Code.CERTIFICATE_UNTRUSTED, "the evidence", "a trust root that knows its signer", "no trust root")
+        return tuple(reason for finding in findings for reason in finding.reasons) or (none,)
     if any(finding.attestation and finding.evidence.format is Format.LINK for finding in findings):
         return ()  # a link says what its own step made, and the file may come of a later one
     covered = {digest for attestation in verified for subject in attestation.covers for digest in subject.digests}

@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from itertools import zip_longest
 from typing import BinaryIO
 
 from gateway import limits
@@ -28,18 +29,28 @@ from gateway.verification import verify, verify_links
 log = logging.getLogger(__name__)
 
 
-async def gather(store: Store, upload: Upload, sent: Sequence[Evidence]) -> tuple[Evidence, ...]:
-    """The request's evidence, then the locker's: what a credential that may attach to this package has sent."""
+async def gather(store: Store, upload: Upload, sent: Sequence[Evidence], grant: str) -> tuple[Evidence, ...]:
+    """The request's evidence, then the locker's: what a credential that may attach to this package has sent.
+
+    What the publisher's own `grant` has put there comes first; the others take turns, so that whoever put much there
+    does not spend the time of whoever put little.
+    """
     digests = [digest for file in upload.files for digest in file.digests]
+    by_sender: dict[str, list[Evidence]] = {}
+    for evidence, sender in await store.evidence_for(digests):
+        by_sender.setdefault(sender, []).append(evidence)
+    for sender in tuple(by_sender):
+        found = await store.grant_by_id(sender)
+        if found is None or not covers(found[0], upload.registry.name, upload.purl, Action.ATTACH):
+            del by_sender[sender]
+    own = by_sender.pop(grant, [])
+    others = [piece for turn in zip_longest(*by_sender.values()) for piece in turn if piece is not None]
     known = {evidence.ref.id for evidence in sent}
     kept: list[Evidence] = []
-    for evidence, grant_id in await store.evidence_for(digests):
-        found = await store.grant_by_id(grant_id)
-        if found is None or evidence.ref.id in known:
-            continue
-        if covers(found[0], upload.registry.name, upload.purl, Action.ATTACH):
-            known.add(evidence.ref.id)
-            kept.append(replace(evidence, ref=replace(evidence.ref, position=len(kept))))
+    for piece in (*own, *others):
+        if piece.ref.id not in known:
+            known.add(piece.ref.id)
+            kept.append(replace(piece, ref=replace(piece.ref, position=len(kept))))
     return (*sent, *kept)
 
 

@@ -145,7 +145,7 @@ class Publisher:
         known = bool(history.bound)
         present = await self._present(served, assembled, trusting=known)
         history = replace(history, bound=(*history.bound, *present))
-        evidence = await gather(store, upload, assembled.evidence)  # 6
+        evidence = await gather(store, upload, assembled.evidence, attempt.grant.id)  # 6
         findings = await verify_all(evidence, upload, attempt.trust, at)
         upload = await asyncio.to_thread(measure_covered, upload, findings, spooled)
         file = upload.files[0]

@@ -14,7 +14,10 @@ from gateway.verification import TrustRoot
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """One registry: its protocol, its upstream, and how a damaged upload may be taken back out of it."""
+    """One registry: its protocol, its upstream, and how a damaged upload may be taken back out of it.
+
+    `public_url` is the gateway's own address, `address` the registry's for its clients, its mount included.
+    """
 
     registry: Registry
     ecosystem: Ecosystem
@@ -22,6 +25,7 @@ class Served:
     public_url: str
     removable: bool = False
     max_file: int = limits.UPLOAD_FILE
+    address: str = ""
 
     def permalink(self, record: str) -> str:
         """The address of a decision's page."""

@@ -80,6 +80,7 @@ class LabGate:
     served: Served
     publisher: Publisher
     spool: Spool
+    database: Path
     token: str = ""
 
     @property
@@ -266,7 +267,7 @@ async def lab_gate(
         mounts = (Mounted(of, "/pypi", None, read_auth, verified),)
         parts = Parts(mounts, store, KEY, Spool(folder / "spool", **(spool or {})), trust, surroundings, base)
         async with serve_on(parts, [(bound, None)]) as running:
-            gate = LabGate(base, behind, store, sandbox, at, of, running.publisher, parts.spool)
+            gate = LabGate(base, behind, store, sandbox, at, of, running.publisher, parts.spool, folder / "lab.db")
             gate.token = await gate.grant()
             yield gate
 
