@@ -144,9 +144,9 @@ def _decoded(data: bytes | str, about: str, limit: int) -> str:
 
 
 def _bound_depth(text: str, about: str) -> None:
-    """Count nesting before the recursive reader sees it."""
+    """Count nesting before the recursive reader sees it; text with fewer openings than that is not even looked at."""
     if text.count("[") + text.count("{") <= limits.JSON_DEPTH:
-        return  # nearly always: what opens so rarely cannot be nested deeper
+        return
     depth = 0
     for token in _TOKEN.finditer(text):
         first = text[token.start()]
