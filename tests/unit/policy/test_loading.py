@@ -59,7 +59,7 @@ def test_the_example_is_what_the_design_shows() -> None:
     assert rule.registries == ("python", "node")
     assert (rule.owner, rule.mode) == ("team-libs@acme.example", Mode.ENFORCE)
     assert asked.predicate == ("https://slsa.dev/provenance/v1",)
-    assert asked.trust_roots == ("sigstore-public-good", "github")
+    assert asked.trust_roots == ("sigstore-public-good",)
     assert asked.min_build_level == 3
     assert signer.repository_id == ("763287532",)
     assert signer.build_signer == (lab.BUILDER,)
