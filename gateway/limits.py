@@ -76,7 +76,7 @@ PERMALINK: Final = 70  # characters; twine breaks a longer one at 80 columns (FA
 
 # --- Upstream -----------------------------------------------------------------------------------------------------
 UPSTREAM_CONNECT_SECONDS: Final = 10.0
-UPSTREAM_IDLE_SECONDS: Final = 120.0  # between two reads; a registry may hash a gigabyte before it answers
+UPSTREAM_IDLE_SECONDS: Final = 300.0  # between two reads; a registry of one thread may be busy with gigabytes of others
 DOCUMENT_SECONDS: Final = 300.0  # one whole page; without it a registry that trickles holds a name for ever
 INDEX_PAGE: Final = 64 * MIB  # one project's page; the largest on PyPI is some 10 MiB
 POSTED_READ: Final = 8 * MIB  # a read's body; npm's audit of a large tree is some hundred KiB, gzipped
