@@ -30,9 +30,9 @@ from sigstore_models.common.v1 import HashAlgorithm
 from gateway.model.digest import Digest
 from gateway.model.evidence import Evidence, EvidenceRef, Format, Source
 from gateway.sandbox import Sandbox, Shape, github_identity, slsa_provenance
-from gateway.verification import TRUSTED_ROOT, TrustRoot, TrustRootSettings, build_trust_root, inclusion, verifier
+from gateway.verification import TRUSTED_ROOT, TrustRoot, TrustRootSettings, build_trust_root, verify
 from gateway.verification.keys import PublicKey
-from gateway.verification.memory import Memory
+from gateway.verification.verifier import forget
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT.parent / "shared" / "data"
@@ -124,14 +124,14 @@ class Own:
         evidence, root = Evidence(ref, case.bundle), root_of(case)
         files = [(Digest("sha256", case.sha256.hex()),)]
 
-        def verify() -> None:
-            (found,) = verifier.verify(
+        def once() -> None:
+            (found,) = verify(
                 evidence, [root], files, self._now, allow_sandbox=True, second_opinion=self._second_opinion
             )
             if found.attestation is None:
                 raise RuntimeError(f"{case.name} does not verify: {found.reasons}")
 
-        return verify
+        return once
 
     def burst(self, case: Case, count: int) -> list[float]:
         call = self.once(case)
@@ -293,14 +293,6 @@ def root_of(case: Case) -> TrustRoot:
         "thresholds": dict(zip(("sct", "log", "timestamp"), case.thresholds, strict=True)),
     }
     return build_trust_root("bench", TrustRootSettings.model_validate(settings), {TRUSTED_ROOT: case.trusted})
-
-
-def forget() -> None:
-    """Empty every memory of what was proved."""
-    for module in (verifier, inclusion):
-        for value in vars(module).values():
-            if isinstance(value, Memory):
-                value.clear()
 
 
 def timed(call: Callable[[], None], *, before: Callable[[], None] | None = None) -> float:

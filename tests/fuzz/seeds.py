@@ -14,6 +14,7 @@ from typing import Any, Final
 from gateway.sandbox import Shape
 from gateway.strict.multipart import encode
 from tests.lab import archives
+from tests.lab import layouts as lab_layouts
 from tests.lab import sigstore as lab
 from tests.lab.data import CONFORMANCE, GITHUB, PYPI
 from tests.lab.findings import made
@@ -66,6 +67,14 @@ def simple_signing() -> list[bytes]:
 
 def statements() -> list[bytes]:
     return [base64.b64decode(json.loads(envelope)["payload"]) for envelope in envelopes()]
+
+
+def layouts() -> list[bytes]:
+    return [lab_layouts.layout(envelope=envelope) for envelope in (False, True)]
+
+
+def links() -> list[bytes]:
+    return [lab_layouts.fetch(envelope=envelope) for envelope in (False, True)]
 
 
 def checkpoints() -> list[bytes]:

@@ -33,11 +33,14 @@ from gateway.verification.checkpoint import read_checkpoint
 from gateway.verification.cosign import read_subject
 from gateway.verification.entry import KINDS, difference, read_body
 from gateway.verification.formats import read
+from gateway.verification.layout import read_layout
 from gateway.verification.provenance import read_provenance
+from gateway.verification.signed_metadata import read_metadata as read_in_toto
 from gateway.verification.statement import read_statement
 from gateway.verification.summary import read_summary
 from gateway.verification.timestamp import read_token
 from tests.fuzz import seeds
+from tests.lab import layouts
 from tests.lab import sigstore as lab
 from tests.lab.findings import FILE, root
 
@@ -112,6 +115,24 @@ def _verification(data: bytes) -> None:
             if found.attestation is not None:
                 assert found.attestation.signer == lab.SIGNER
                 assert [subject.digests for subject in found.attestation.covers] == [FILE]
+
+
+def _layout(data: bytes) -> None:
+    found = read_layout(data)
+    assert found.steps
+    assert found.signed.message
+
+
+def _link(data: bytes) -> None:
+    """Read a link or a layout, and judge it as a step of a release whose other steps are good."""
+    signed = read_in_toto(data)
+    _also(lambda: signed.message)
+    for found in layouts.find([data, *layouts.links()[1:]]):
+        assert (found.attestation is None) == bool(found.reasons)
+        assert all(reason.line().isascii() for reason in found.reasons)
+        if found.attestation is not None:
+            digests = {digest for subject in found.attestation.covers for digest in subject.digests}
+            assert digests <= {*layouts.FILE}
 
 
 def _checkpoint(data: bytes) -> None:
@@ -201,6 +222,8 @@ TARGETS: Final = {
     "cosign": Target(_evidence(Format.COSIGN), seeds.cosign, structured=True),
     "simple-signing": Target(read_subject, seeds.simple_signing, structured=True),
     "statement": Target(_statement, seeds.statements, structured=True),
+    "layout": Target(_layout, seeds.layouts, structured=True),
+    "link": Target(_link, seeds.links, structured=True),
     "checkpoint": Target(_checkpoint, seeds.checkpoints),
     "certificate": Target(read_leaf, seeds.certificates),
     "timestamp": Target(read_token, seeds.timestamps),
