@@ -160,7 +160,7 @@ class _Reader:
         signers: tuple[Signer, ...] = ()
         if text.signer is not None:
             known = self._kinds
-            kinds = None if known is None else {known[root] for root in roots if root in known}
+            kinds = {known[root] for root in roots if root in known} if known is not None and roots else None
             signers = read_signers(spot / "signer", text.signer, kinds)
         else:
             spot.wrong("no signer; name who may sign")
