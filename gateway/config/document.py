@@ -36,7 +36,7 @@ class RegistryDocument(_Part):
     """One registry behind the gate."""
 
     name: Name = Field(description="how policy, records and commands name it")
-    ecosystem: Literal["pypi"] = Field(description="its protocol")
+    ecosystem: Literal["pypi", "npm"] = Field(description="its protocol")
     mount: Mount | None = Field(default=None, description="the path it is served under")
     host: Host | None = Field(default=None, description="the host name it is served under")
     listen: Address | None = Field(default=None, description="an address of its own, host:port")

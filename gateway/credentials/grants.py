@@ -21,8 +21,10 @@ def covers(grant: Grant, registry: str, purl: str | None, action: Action) -> boo
     )
 
 
-def check(grant: Grant, registry: str, purl: str | None, action: Action, now: datetime) -> tuple[Reason, ...]:
-    """Every reason why a grant does not do for this action at this time; none where it does."""
+def check(
+    grant: Grant, registry: str, purl: str | None, action: Action | None, now: datetime
+) -> tuple[Reason, ...]:
+    """Every reason why a grant does not do for this action (None: any) at this time; none where it does."""
     about = f"token {grant.id}"
     reasons = []
     if now < grant.not_before:
@@ -33,7 +35,7 @@ def check(grant: Grant, registry: str, purl: str | None, action: Action, now: da
         reasons.append(Reason(Code.CREDENTIAL_EXPIRED, about, "a use left", "none"))
     if grant.registry != registry:
         reasons.append(Reason(Code.CREDENTIAL_SCOPE, about, f"registry {grant.registry}", f"registry {registry}"))
-    if action not in grant.actions:
+    if action is not None and action not in grant.actions:
         allowed = " or ".join(sorted(grant.actions)) or "no action"
         reasons.append(Reason(Code.CREDENTIAL_SCOPE, about, allowed, action.value))
     if purl is not None and not any(matches(pattern, purl) for pattern in grant.packages):

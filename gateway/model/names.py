@@ -27,6 +27,11 @@ _SDIST: Final = re.compile(r"(?P<name>[A-Za-z0-9._-]+)-(?P<version>[A-Za-z0-9.!+
 _BUILD: Final = re.compile(r"0*([0-9]+)(.*)")
 _NPM_PART: Final = r"[a-z0-9~-][a-z0-9._~-]*"
 _NPM_NAME: Final = re.compile(rf"(?:@{_NPM_PART}/)?{_NPM_PART}")
+_NPM_NUMBER: Final = r"(?:0|[1-9][0-9]{0,14})"  # all of them safe integers to JavaScript
+_NPM_IDENTIFIER: Final = rf"(?:{_NPM_NUMBER}|[0-9]*[A-Za-z-][0-9A-Za-z-]*)"
+_NPM_VERSION: Final = re.compile(
+    rf"{_NPM_NUMBER}\.{_NPM_NUMBER}\.{_NPM_NUMBER}(?:-{_NPM_IDENTIFIER}(?:\.{_NPM_IDENTIFIER})*)?"
+)
 _OCI_PART: Final = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _OCI_NAME: Final = re.compile(rf"{_OCI_PART}(?:/{_OCI_PART})*")
 
@@ -119,6 +124,29 @@ def npm_name(text: str) -> str:
     if len(text) > 214 or _NPM_NAME.fullmatch(text) is None:
         raise Malformed("package name", "not an npm name: lower case, digits, `-`, `.`, `_`, `~`, at most one scope")
     return text
+
+
+def npm_version(text: str) -> str:
+    """Return an npm package's version, which has one spelling only; raises `Malformed` for what is not one.
+
+    Semantic Versioning 2.0 without build metadata, which npm takes off: two builds would be one version.
+    """
+    if len(text) > _LONGEST or _NPM_VERSION.fullmatch(text) is None:
+        raise Malformed("version", "not a semantic version like 1.0.0 or 1.0.0-rc.1, without build metadata")
+    return text
+
+
+def npm_file(name: str, version: str) -> str:
+    """Return the name that a registry gives a version's tarball; it has no scope, so it is not the canonical one."""
+    return f"{name.rpartition('/')[2]}-{version}.tgz"
+
+
+def npm_canonical(name: str, version: str) -> str:
+    """Return the one name under which a version's tarball is reserved and bound.
+
+    `a-1.0.0-2.0.0.tgz` is version 1.0.0-2.0.0 of `a` and version 2.0.0 of `a-1.0.0`: the file's own name will not do.
+    """
+    return f"{name}@{version}"
 
 
 def oci_name(text: str) -> str:

@@ -41,7 +41,7 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One thing one source says of the upload: `field` is `name`, `version`, or `digest:<algorithm>`.
+    """One thing one source says of the upload: `field` is `name`, `version`, `digest:<algorithm>`, or a protocol's own.
 
     `source` names who says it (`file name`, `METADATA`, `form`), `about` the file it is said of.
     """

@@ -22,11 +22,11 @@ class Authenticator:
     key: bytes
 
     async def grant(
-        self, head: Head, registry: str | None, purl: str | None, action: Action, now: datetime
+        self, head: Head, registry: str | None, purl: str | None, action: Action | None, now: datetime
     ) -> Grant | Reason:
         """The grant that covers this action, or why there is none; never tells a wrong secret from an unknown token.
 
-        `registry` None stands for whichever the grant is for, `purl` None for any package of it.
+        `registry` None stands for whichever the grant is for, `purl` None for any package of it, `action` None for any.
         """
         given = [value for name, value in head.headers if name.lower() == "authorization"]
         if len(given) > 1:
@@ -34,7 +34,8 @@ class Authenticator:
         presented = recognise(given[0] if given else None)
         if presented.token is None:
             code = Code.CREDENTIAL_INVALID if presented.foreign else Code.CREDENTIAL_MISSING
-            return Reason(code, "Authorization", f"a token of this gateway that may {action.value}")
+            may = f" that may {action.value}" if action else ""
+            return Reason(code, "Authorization", f"a token of this gateway{may}")
         grant = await self._known(presented)
         if grant is None:
             return Reason(Code.CREDENTIAL_INVALID, "Authorization", "a token that exists and is not revoked")

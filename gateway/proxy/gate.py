@@ -32,6 +32,8 @@ from gateway.reasons import Code, Reason
 log = logging.getLogger(__name__)
 Own = Callable[[Head, AsyncIterator[bytes]], Awaitable[Reply]]
 OWN: Final = "/-/"
+# Below it, what beats any mount; a registry at the root of its host keeps the rest (npm's `/-/npm`).
+_OWN_NAMES: Final = frozenset({"d", "reasons", "evidence", "token", "healthz", "readyz", "metrics"})
 
 
 class BodyMalformed(BodyAborted):
@@ -80,9 +82,9 @@ class Gate:
             return plain_reply(Reason(Code.RECORD_UNAVAILABLE, "the gateway's record"))
 
     async def _dispatch(self, host: str, head: Head, request: web.BaseRequest) -> Reply | web.StreamResponse:
-        if head.path.startswith(OWN):  # 1
+        found = find(self._mounts, host, head.path, _port(request))  # 1
+        if _is_own(head.path, found[0] if found else None):
             return await self._own(head, _body(request))
-        found = find(self._mounts, host, head.path, _port(request))
         if found is None:
             return plain_reply(_unknown(head.path, head))
         mounted, below = found
@@ -91,10 +93,20 @@ class Gate:
         match route.verb:
             case Verb.READ:
                 return await self._read(mounted, route, head, request)
+            case Verb.OWN:
+                return await self._answered(mounted, route, head)
             case Verb.PUBLISH:
                 return await self._publish(mounted, head, request)
             case Verb.DEPOSIT | Verb.EVIDENCE | Verb.MUTATE | Verb.UNKNOWN:
                 return _refusal(mounted, head, route.problem or _unknown(f"{mounted.mount}{head.path}", head))
+
+    async def _answered(self, mounted: Mounted, route: Route, head: Head) -> Reply:
+        """Answer what the registry is not asked: with a grant of any kind where there is one."""
+        registry = mounted.served.registry.name
+        found = await self._authenticator.grant(head, registry, None, None, self._around.now())
+        if isinstance(found, Reason):
+            return mounted.served.ecosystem.answer(route, None) or _refusal(mounted, head, found)
+        return mounted.served.ecosystem.answer(route, found) or _refusal(mounted, head, _unknown(head.path, head))
 
     async def _publish(self, mounted: Mounted, head: Head, request: web.BaseRequest) -> Reply:
         if any(name.lower() == "content-encoding" for name, _ in head.headers):  # 3
@@ -117,6 +129,8 @@ class Gate:
             return _refusal(mounted, head, credential)
         if route.redirect is not None:
             return Reply(301, "", b"", (("Location", mounted.mount + route.redirect),))
+        if route.posted:
+            return await reads.posted(mounted, route, head, _body(request), credential)
         view = await self._view(mounted)  # 5
         if route.document:
             reply = await reads.document(mounted, route, head, view, credential)
@@ -126,7 +140,13 @@ class Gate:
     async def _view(self, mounted: Mounted) -> View:
         store, registry = self._authenticator.store, mounted.served.registry.name
         accepted = await store.accepted(registry) if mounted.verified else None
-        return View(store.withheld(registry), accepted)
+        return View(store.withheld(registry), accepted, mounted.served.address)
+
+
+def _is_own(path: str, mounted: Mounted | None) -> bool:
+    if not path.startswith(OWN):
+        return False
+    return mounted is None or mounted.mount != "" or path.removeprefix(OWN).partition("/")[0] in _OWN_NAMES
 
 
 def _unknown(path: str, head: Head) -> Reason:

@@ -7,6 +7,7 @@ cut off before it is complete. A part of a file cannot be verified, so there the
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Final
 
 import aiohttp
@@ -22,6 +23,7 @@ from gateway.proxy.protocol import SERVER
 from gateway.reasons import Code, Reason
 
 _CONDITIONAL: Final = ("range", "if-range", "if-none-match", "if-modified-since")
+_DESCRIBING: Final = ("content-type", "content-encoding", "accept")  # what goes on of a posted read's head
 # What a registry may say to a reader; cookies, hop-by-hop headers, Location and its own Server stay behind.
 _WHOLE: Final = ("Content-Type", "Content-Length", "ETag", "Last-Modified")
 _RELAYED: Final = (*_WHOLE, "Content-Range", "Accept-Ranges")
@@ -73,6 +75,27 @@ async def file(
                 request.transport.abort()
             raise ConnectionResetError(error.problem) from error
         return _refusal(mounted, head, Reason(Code.UPSTREAM_UNAVAILABLE, served.registry.name, got=error.problem))
+
+
+async def posted(
+    mounted: Mounted, route: Route, head: Head, body: AsyncIterator[bytes], authorization: str | None
+) -> Reply:
+    """Pass a read that is a POST on, its body undecoded (npm's audits are gzipped), and the registry's answer back."""
+    served = mounted.served
+    whole = bytearray()
+    async for chunk in body:
+        whole += chunk
+        if len(whole) > limits.POSTED_READ:
+            most = f"at most {limits.POSTED_READ} bytes"
+            return _refusal(mounted, head, Reason(Code.UPLOAD_TOO_LARGE, "the request's body", most))
+    sent = {name: value for name in _DESCRIBING if (value := head.header(name)) is not None}
+    try:
+        answer = await served.upstream.document(route.path, sent, authorization=authorization, body=bytes(whole))
+    except UpstreamError as error:
+        return _refusal(mounted, head, Reason(Code.UPSTREAM_UNAVAILABLE, served.registry.name, got=error.problem))
+    if answer.status != 200:
+        return _refusal(mounted, head, _not_here(answer.status, route, mounted, authorization))
+    return Reply(200, "OK", answer.body, (("Content-Type", "application/json"), ("X-Content-Type-Options", "nosniff")))
 
 
 async def _verified(

@@ -93,6 +93,7 @@ class Code(StrEnum):
     REQUEST_TIMEOUT = "request-timeout"
     ROUTE_UNKNOWN = "route-unknown"
     METHOD_UNKNOWN = "method-unknown"
+    OPERATION_REFUSED = "operation-refused"
     NOT_FOUND = "not-found"
     FILE_WITHHELD = "file-withheld"
     # credentials
@@ -355,6 +356,12 @@ CATALOGUE: Final[dict[Code, Entry]] = {
     ),
     Code.ROUTE_UNKNOWN: Entry(
         _N, 404, "An address the gateway does not serve", "Check the registry's address in the client's settings."
+    ),
+    Code.OPERATION_REFUSED: Entry(
+        _N,
+        403,
+        "A write that the gateway does not let through",
+        "Publish a new version, or ask the operator.",
     ),
     Code.NOT_FOUND: Entry(
         _N, 404, "The registry has nothing there", "Check the name and version, or publish it first."

@@ -112,13 +112,15 @@ async def parts_of(settings: Settings, ports: Mapping[Listen, int]) -> AsyncIter
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(store)
         mounts = tuple(
-            _mounted(registry, own, ports[registry.listen or settings.listen]) for registry in settings.registries
+            _mounted(registry, own, listen, ports[listen])
+            for registry in settings.registries
+            for listen in [registry.listen or settings.listen]
         )
         spool = Spool(settings.spool.directory, settings.spool.total, settings.spool.per_grant)
         yield Parts(mounts, store, key, spool, trust, surroundings(), own)
 
 
-def _mounted(registry: RegistrySettings, own: str, port: int) -> Mounted:
+def _mounted(registry: RegistrySettings, own: str, listen: Listen, port: int) -> Mounted:
     credential = registry.upstream_credential
     served = Served(
         registry=Registry(registry.name, registry.ecosystem),
@@ -127,6 +129,7 @@ def _mounted(registry: RegistrySettings, own: str, port: int) -> Mounted:
         public_url=own,
         removable=registry.remove is Removal.PYPISERVER,
         max_file=registry.max_file,
+        address=_actual(registry.public_url, listen, port),
     )
     verified = registry.reads is Reads.VERIFIED
     return Mounted(served, registry.mount, registry.host, registry.read_auth, verified, port)

@@ -83,7 +83,13 @@ class Upstream:
 
     @asynccontextmanager
     async def open(
-        self, method: str, path: str, headers: Mapping[str, str], *, authorization: str | None = None
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        *,
+        authorization: str | None = None,
+        body: bytes | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Send a read and yield the answer, its body still to come; raises `UpstreamError`.
 
@@ -93,20 +99,25 @@ class Upstream:
         sent = self._headers(headers, authorization)
         try:
             async with session.request(
-                method, URL(self.address(path), encoded=True), headers=sent, allow_redirects=False
+                method, URL(self.address(path), encoded=True), headers=sent, data=body, allow_redirects=False
             ) as response:
                 yield response
         except _FAULTS as error:
             raise UpstreamError(self.name, _said(error)) from error
 
     async def document(
-        self, path: str, headers: Mapping[str, str], *, authorization: str | None = None
+        self, path: str, headers: Mapping[str, str], *, authorization: str | None = None, body: bytes | None = None
     ) -> Answer:
-        """Read one whole document; raises `UpstreamError`, also where it is too long or takes too long."""
+        """Read one whole document; raises `UpstreamError`, also where it is too long or takes too long.
+
+        A `body` makes the read a POST.
+        """
         try:
             async with (
                 asyncio.timeout(limits.DOCUMENT_SECONDS),
-                self.open("GET", path, headers, authorization=authorization) as response,
+                self.open(
+                    "GET" if body is None else "POST", path, headers, authorization=authorization, body=body
+                ) as response,
             ):
                 body = await _bounded(response, limits.INDEX_PAGE)
         except TimeoutError as error:

@@ -1,0 +1,118 @@
+"""What an npm registry says of a package (the packument), of its tags and of a search, read and written for a reader.
+
+Versions that a reader may not see are taken out everywhere, tarballs are given the gateway's own address, and what is
+the registry's own business (`_uplinks`, `_attachments`) stays there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Final
+from urllib.parse import quote, unquote, urlsplit
+
+from gateway import limits
+from gateway.ecosystems.npm_document import address
+from gateway.ecosystems.protocol import Held, View
+from gateway.errors import Malformed
+from gateway.model.names import npm_canonical, npm_file, npm_name, npm_version
+from gateway.strict import json as strict_json
+from gateway.strict.json import Json, Object, expect, field
+
+ABOUT: Final = "the registry's document"
+_OWN_TIMES: Final = frozenset({"created", "modified"})
+_INTERNAL: Final = frozenset({"_attachments", "_uplinks", "_distfiles", "_readme"})
+
+
+def held(base: str, body: bytes) -> tuple[Held, ...]:
+    """The versions that a packument lists, each with the path its tarball is served at."""
+    packument = _read(body)
+    name = npm_name(field(packument, "name", str, ABOUT))
+    root = base.removesuffix(address(name))
+    return tuple(
+        Held(npm_file(name, version), npm_canonical(name, version), version, _path(root, name, version, manifest), None)
+        for version, manifest in _versions(packument)
+    )
+
+
+def packument(base: str, body: bytes, view: View) -> bytes | None:
+    """A packument for a reader; None where no version of it may be seen."""
+    whole = _read(body)
+    name = npm_name(field(whole, "name", str, ABOUT))
+    root = base.removesuffix(address(name))
+    shown: Object = {}
+    for version, manifest in _versions(whole):
+        here = _path(root, name, version, manifest) == tarball(name, version)
+        if not here or not view.shows(npm_canonical(name, version)):
+            continue  # a tarball elsewhere is none that can be asked for here
+        dist = expect(manifest["dist"], dict, ABOUT)
+        shown[version] = {**manifest, "dist": {**dist, "tarball": view.address + tarball(name, version)}}
+    if not shown:
+        return None
+    kept = {key: value for key, value in whole.items() if key not in _INTERNAL} | {"versions": shown}
+    if "dist-tags" in whole:
+        named = field(whole, "dist-tags", dict, ABOUT)
+        kept["dist-tags"] = {tag: version for tag, version in named.items() if version in shown}
+    if "time" in whole:
+        times = field(whole, "time", dict, ABOUT)
+        kept["time"] = {key: at for key, at in times.items() if key in shown or key in _OWN_TIMES}
+    return _written(kept)
+
+
+def tags(name: str, body: bytes, view: View) -> bytes:
+    """The tags that lead to a version a reader may see."""
+    found = _read(body)
+    return _written(
+        {tag: to for tag, to in found.items() if isinstance(to, str) and view.shows(npm_canonical(name, to))}
+    )
+
+
+def search(body: bytes, view: View) -> bytes:
+    """Those results of a search whose version a reader may see."""
+    whole = _read(body)
+    results: list[Json] = []
+    for one in field(whole, "objects", list, ABOUT):
+        package = field(expect(one, dict, ABOUT), "package", dict, ABOUT)
+        name, version = package.get("name"), package.get("version")
+        if isinstance(name, str) and isinstance(version, str) and view.shows(npm_canonical(name, version)):
+            results.append(one)
+    return _written({**whole, "objects": results, "total": len(results)})
+
+
+def tarball(name: str, version: str) -> str:
+    """The path of a version's tarball below a registry's address."""
+    return f"/{name}/-/{npm_file(name, version)}"
+
+
+def _read(body: bytes) -> Object:
+    return strict_json.parse_object(body, ABOUT, limit=limits.INDEX_PAGE)
+
+
+def _written(value: Object) -> bytes:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def _versions(packument: Object) -> Iterator[tuple[str, Object]]:
+    """The versions that are some, with their manifests; nobody can ask for any other through the gateway."""
+    for version, value in (strict_json.optional(packument, "versions", dict, ABOUT) or {}).items():
+        try:
+            manifest = expect(value, dict, ABOUT)
+            field(manifest, "dist", dict, ABOUT)
+            yield npm_version(version), manifest
+        except Malformed:
+            continue
+
+
+def _path(root: str, name: str, version: str, manifest: Object) -> str:
+    """Where the registry serves a tarball, below its address; the usual place, where the address leads elsewhere."""
+    usual = tarball(name, version)
+    where = expect(manifest["dist"], dict, ABOUT).get("tarball")
+    if not isinstance(where, str):
+        return usual
+    try:
+        ours, theirs = urlsplit(root), urlsplit(where)
+    except ValueError:
+        return usual
+    if (ours.scheme, ours.netloc) != (theirs.scheme, theirs.netloc) or not theirs.path.startswith(ours.path):
+        return usual
+    return quote(unquote(theirs.path[len(ours.path) :]), safe="/@")  # it becomes a request line of ours

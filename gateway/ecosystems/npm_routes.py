@@ -1,0 +1,129 @@
+"""What a request to an npm registry is, by its method and path alone; what is not recognised is refused.
+
+A scope's slash comes escaped (`/@acme%2fwidget`, from npm) and plain (`/@acme/widget/-/...`, in tarballs' addresses and
+in `npm unpublish`): both name one package. Writes that change more than a publish are recognised in order to be refused
+in clear words.
+
+Sources: npm 11's commands and their libraries; FACTS-PYPI-NPM 2.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+from urllib.parse import unquote
+
+from gateway.ecosystems.npm_document import address
+from gateway.ecosystems.npm_packument import tarball
+from gateway.ecosystems.protocol import Head, Route, Verb
+from gateway.errors import Malformed
+from gateway.model.names import npm_canonical, npm_name, npm_version, purl
+from gateway.reasons import Code, Reason
+
+ABBREVIATED: Final = "application/vnd.npm.install-v1+json"
+FULL: Final = "application/json"
+SEARCH: Final = "/-/v1/search"
+_READS: Final = frozenset({"GET", "HEAD"})
+_UNKNOWN: Final = Route(Verb.UNKNOWN)
+_AUDITS: Final = frozenset({"advisories/bulk", "audits", "audits/quick"})
+_LOGIN: Final = "Put a token of the gateway into .npmrc (provgate token create); it makes none for a password."
+_STAGE: Final = "Publish with npm publish: what is staged could change after it was verified."
+_PUBLISHER: Final = "Ask the operator; who may publish is said by the gateway's tokens and its policy."
+
+
+def route(head: Head) -> Route:
+    """Recognise a request."""
+    if not head.path.isascii():
+        return _UNKNOWN
+    match unquote(head.path).split("/")[1:]:
+        case ["-", *rest] if rest:
+            return _service(head, rest)
+        case [scope, base, *rest] if scope.startswith("@"):
+            return _package(head, f"{scope}/{base}", rest)
+        case [name, *rest]:
+            return _package(head, name, rest)
+        case _:
+            return _UNKNOWN
+
+
+def package_of(path: str) -> str:
+    """The package that a publish's path names; raises `Malformed`."""
+    return npm_name(unquote(path)[1:])
+
+
+def _package(head: Head, name: str, rest: list[str]) -> Route:
+    try:
+        package = purl("npm", name)
+    except Malformed:
+        return _UNKNOWN
+    reads = head.method in _READS
+    match rest:
+        case [] if reads and head.query in {"", "write=true"}:
+            abbreviated = ABBREVIATED in (head.header("accept") or "")
+            accept = ABBREVIATED if abbreviated else FULL
+            return Route(Verb.READ, address(name), package=package, document=True, accept=accept)
+        case [] if head.method == "PUT" and not head.query:
+            return Route(Verb.PUBLISH)
+        case ["-", file_name] if reads and not head.query:
+            return _tarball(name, package, file_name)
+        case ["-rev", _] | ["-", _, "-rev", _] if not reads:
+            return _refused("npm unpublish", "Publish a new version, and deprecate this one.")
+    return _UNKNOWN
+
+
+def _tarball(name: str, package: str, file_name: str) -> Route:
+    base = name.rpartition("/")[2]
+    if not file_name.startswith(f"{base}-") or not file_name.endswith(".tgz"):
+        return _UNKNOWN
+    try:
+        version = npm_version(file_name[len(base) + 1 : -len(".tgz")])
+    except Malformed:
+        return _UNKNOWN
+    return Route(Verb.READ, tarball(name, version), package=package, file=npm_canonical(name, version))
+
+
+def _service(head: Head, rest: list[str]) -> Route:
+    reads = head.method in _READS
+    match rest:
+        case ["ping" | "whoami"] if reads:
+            return Route(Verb.OWN, f"/-/{rest[0]}")
+        case ["v1", "search"] if reads:
+            path = f"{SEARCH}?{head.query}" if head.query else SEARCH
+            return Route(Verb.READ, path, document=True, accept=FULL)
+        case ["npm", "v1", "security", *kind] if head.method == "POST" and "/".join(kind) in _AUDITS:
+            return Route(Verb.READ, f"/-/{'/'.join(rest)}", posted=True)
+        case ["package", *named]:
+            return _named(head, named)
+        case ["user", *_] | ["v1", "login", *_] if not reads:
+            return _refused("npm login", _LOGIN)
+        case ["stage", *_] if not reads:
+            return _refused("npm stage", _STAGE)
+        case ["npm", "v1", ("tokens" | "user" | "hooks") as what, *_] if not reads:
+            return _refused(f"npm's {what} of the registry", _PUBLISHER)
+        case ["org" | "team", *_] if not reads:
+            return _refused("npm org and npm team", _PUBLISHER)
+    return _UNKNOWN
+
+
+def _named(head: Head, named: list[str]) -> Route:
+    """What is asked of one package under `/-/package/`."""
+    scoped = bool(named) and named[0].startswith("@")
+    name, rest = "/".join(named[: 1 + scoped]), named[1 + scoped :]
+    try:
+        package = purl("npm", name)
+    except Malformed:
+        return _UNKNOWN
+    match rest:
+        case ["dist-tags"] if head.method in _READS:
+            path = f"/-/package{address(name)}/dist-tags"
+            return Route(Verb.READ, path, package=package, document=True, accept=FULL)
+        case ["dist-tags", _] if head.method not in _READS:
+            return _refused("npm dist-tag", "Publish with --tag: a tag moves to the version that is published.")
+        case ["trust", *_] if head.method not in _READS:
+            return _refused("npm trust", _PUBLISHER)
+        case ["access" | "collaborators" | "visibility", *_] if head.method not in _READS:
+            return _refused("npm access", _PUBLISHER)
+    return _UNKNOWN
+
+
+def _refused(what: str, remedy: str) -> Route:
+    return Route(Verb.UNKNOWN, problem=Reason(Code.OPERATION_REFUSED, what, remedy=remedy))
