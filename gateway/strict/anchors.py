@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from typing import Final
 
 _TAG: Final = re.compile(r"<(/?)([A-Za-z][^\s/>]*)")
-# After a name a value may follow; of an unclosed quote there can be one in a page, so this never reads far in vain.
-_ATTRIBUTE: Final = re.compile(r"[\s/]*([^\s/>][^\s/>=]*)(?:\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s\"'>][^\s>]*)))?")
+# A name, and the value that may follow it: quoted, bare, or begun with a quote that nothing closes.
+_ATTRIBUTE: Final = re.compile(
+    r"([^\s/>][^\s/>=]*)(?:\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s\"'>][^\s>]*)|([\"'])))?"
+)
 _SPACE: Final = re.compile(r"[\s/]*")
 _OPAQUE: Final = frozenset({"script", "style", "textarea", "title", "xmp", "iframe", "noembed", "noframes"})
 
@@ -96,6 +98,8 @@ class _Reader:
                 return found
             one = _ATTRIBUTE.match(page, self._at)
             assert one is not None  # neither blank, slash nor the tag's end stands here
+            if one[5]:
+                return None
             self._at = one.end()
             value = next((text for text in one.group(2, 3, 4) if text is not None), "")
             found.setdefault(one[1].lower(), html.unescape(value))

@@ -1,0 +1,267 @@
+"""What every protocol of the table keeps: an unknown write is no read, any bytes end cleanly, every code has words."""
+
+from __future__ import annotations
+
+import base64
+import email
+import gzip
+import hashlib
+import io
+import json
+import tarfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from email.message import Message
+from string import printable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.demo.packages import wheel
+from gateway.ecosystems import ECOSYSTEMS
+from gateway.ecosystems.protocol import Assembled, Head, Refused, Verb, Write
+from gateway.errors import Malformed
+from gateway.model.upload import Registry
+from gateway.reasons import CATALOGUE, Code, Reason
+from tests.lab.raw import BOUNDARY, form, part
+
+LINK = "https://registry.acme.example/-/d/AAAAAAAAAAAAAAAAAAAAAA"
+HOSTILE = "a\r\nSet-Cookie: x=y\r\n\r\n<script>\x1b[31m\u202e\ud800\x00é"
+WRITES = ["POST", "PUT", "DELETE", "PATCH", "COPY", "MOVE", "MKCOL", "PROPPATCH", "OPTIONS", "TRACE", "CONNECT", "get"]
+RANDOM = bytes(range(16))
+WHEEL = wheel("acme-good", "1.0.0")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A good publish in one protocol, and how a peer that shares no code reads the file out of what is forwarded."""
+
+    head: Head
+    body: bytes
+    file: bytes
+    read_back: Callable[[Write, bytes], bytes]
+    reads: tuple[str, ...]
+    posted: tuple[str, ...] = ()  # reads that its protocol sends as POST
+
+
+def _pypi_file(write: Write, sent: bytes) -> bytes:
+    kind = dict(write.headers)["Content-Type"]
+    message = email.message_from_bytes(f"Content-Type: {kind}\r\n\r\n".encode() + sent)
+    parts: list[Message] = message.get_payload()  # type: ignore[assignment]
+    (content,) = [p for p in parts if p.get_param("name", header="content-disposition") == "content"]
+    payload = content.get_payload(decode=True)
+    assert isinstance(payload, bytes)
+    return payload
+
+
+def _tarball() -> bytes:
+    held = io.BytesIO()
+    with tarfile.open(fileobj=held, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        manifest = json.dumps({"name": "@acme/widget", "version": "1.0.0"}).encode()
+        for path, data in (("package/package.json", manifest), ("package/index.js", b"module.exports = 1\n")):
+            entry = tarfile.TarInfo(path)
+            entry.size, entry.mode = len(data), 0o644
+            archive.addfile(entry, io.BytesIO(data))
+    return gzip.compress(held.getvalue(), mtime=0)
+
+
+TARBALL = _tarball()
+
+
+def _npm_document() -> bytes:
+    integrity = "sha512-" + base64.b64encode(hashlib.sha512(TARBALL).digest()).decode()
+    shasum = hashlib.sha1(TARBALL, usedforsecurity=False).hexdigest()
+    dist = {"integrity": integrity, "shasum": shasum, "tarball": "http://r.example/@acme/widget/-/widget-1.0.0.tgz"}
+    manifest = {"name": "@acme/widget", "version": "1.0.0", "_id": "@acme/widget@1.0.0", "dist": dist}
+    attachment = {
+        "content_type": "application/octet-stream", "data": base64.b64encode(TARBALL).decode(), "length": len(TARBALL),
+    }  # fmt: skip
+    return json.dumps({
+        "_id": "@acme/widget", "name": "@acme/widget", "description": "x", "dist-tags": {"latest": "1.0.0"},
+        "versions": {"1.0.0": manifest}, "access": None, "_attachments": {"@acme/widget-1.0.0.tgz": attachment},
+    }).encode()  # fmt: skip
+
+
+def _npm_file(_: Write, sent: bytes) -> bytes:
+    (attachment,) = json.loads(sent)["_attachments"].values()
+    return base64.b64decode(attachment["data"], validate=True)
+
+
+SAMPLES = {
+    "npm": Sample(
+        head=Head("PUT", "/@acme%2fwidget", "", (("Content-Type", "application/json"),)),
+        body=_npm_document(),
+        file=TARBALL,
+        read_back=_npm_file,
+        reads=("/@acme%2fwidget", "/@acme/widget/-/widget-1.0.0.tgz"),
+    ),
+    "pypi": Sample(
+        head=Head("POST", "/", "", (("Content-Type", f"multipart/form-data; boundary={BOUNDARY}"),)),
+        body=form([
+            part(":action", "file_upload"), part("protocol_version", "1"), part("name", "acme-good"),
+            part("version", "1.0.0"), part("filetype", "bdist_wheel"), part("md5_digest", "0" * 32),
+            part("blake2_256_digest", "0" * 64), part("content", WHEEL.content, filename=WHEEL.name),
+        ]),
+        file=WHEEL.content,
+        read_back=_pypi_file,
+        reads=("/simple/", "/simple/acme-good/", f"/packages/{WHEEL.name}"),
+    ),
+}  # fmt: skip
+NAMES = sorted(set(SAMPLES) & set(ECOSYSTEMS))
+PATHS = st.one_of(
+    st.text(max_size=40).map(lambda text: f"/{text}"),
+    st.lists(
+        st.sampled_from([
+            "simple", "packages", "legacy", "acme-good", WHEEL.name, "..", ".", "%2e%2e", "", "-", "%00", "+status",
+            "v1", "@acme%2fwidget", "-rev", "stage",
+        ]),
+        max_size=5,
+    ).map(lambda parts: "/" + "/".join(parts)),
+)  # fmt: skip
+HEADERS = st.lists(
+    st.tuples(st.sampled_from(["Content-Type", "Accept", "User-Agent", "X"]), st.text(max_size=20)), max_size=4
+)
+
+
+def taken(
+    name: str, head: Head, body: bytes, chunk: int = 1 << 16
+) -> tuple[Assembled | Refused | Malformed, io.BytesIO]:
+    """Give a protocol a body as the gateway would."""
+    spool = io.BytesIO()
+    protocol = ECOSYSTEMS[name]
+    try:
+        receiver = protocol.receiver(head, spool, 1 << 24)
+        for start in range(0, len(body), chunk):
+            receiver.feed(body[start : start + chunk])
+        receiver.finish()
+    except Malformed as error:
+        return error, spool
+    return protocol.assemble(Registry("lab", name), receiver), spool
+
+
+def written(write: Write, spool: io.BytesIO) -> bytes:
+    """Everything that the registry gets."""
+    return write.head + b"".join(write.encode(spool)) + write.tail
+
+
+@pytest.mark.parametrize("name", ECOSYSTEMS)
+def test_a_protocol_knows_its_name_and_has_a_sample_here(name: str) -> None:
+    assert ECOSYSTEMS[name].name == name
+    assert name in SAMPLES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_its_own_publish_and_reads_are_recognised(name: str) -> None:
+    sample, protocol = SAMPLES[name], ECOSYSTEMS[name]
+    assert protocol.route(sample.head).verb is Verb.PUBLISH
+    for path in sample.reads:
+        for method in ("GET", "HEAD"):
+            assert protocol.route(Head(method, path)).verb is Verb.READ
+
+
+@pytest.mark.parametrize("name", NAMES)
+@given(method=st.sampled_from(WRITES), path=PATHS, query=st.text(max_size=10), headers=HEADERS)
+def test_an_unknown_write_is_never_a_read(
+    name: str, method: str, path: str, query: str, headers: list[tuple[str, str]]
+) -> None:
+    route = ECOSYSTEMS[name].route(Head(method, path, query, tuple(headers)))
+    assert route.verb is not Verb.READ or path in SAMPLES[name].posted
+
+
+@pytest.mark.parametrize("name", NAMES)
+@given(path=PATHS, headers=HEADERS)
+def test_what_is_read_stays_inside_and_is_asked_for_in_plain_characters(
+    name: str, path: str, headers: list[tuple[str, str]]
+) -> None:
+    route = ECOSYSTEMS[name].route(Head("GET", path, "", tuple(headers)))
+    if route.verb is Verb.READ:
+        assert route.path.startswith("/")
+        assert set(route.path) <= set(printable) - set(' \t\r\n\x0b\x0c?#\\"<>')
+        assert ".." not in route.path.lower().replace("%2e", ".").split("/")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_good_publish_gives_an_upload_whose_digests_are_those_of_what_is_forwarded(name: str) -> None:
+    sample = SAMPLES[name]
+    for chunk in (1, 7, 1 << 16):
+        found, spool = taken(name, sample.head, sample.body, chunk)
+        assert isinstance(found, Assembled)
+        write = found.forward(RANDOM)
+        sent = written(write, spool)
+        assert write.length == len(sent)
+        file = sample.read_back(write, sent)
+        assert file == sample.file
+        (measured,) = found.upload.files
+        assert measured.size == len(file)
+        independent = {
+            "sha256": hashlib.sha256(file).hexdigest(), "sha512": hashlib.sha512(file).hexdigest(),
+            "sha1": hashlib.sha1(file, usedforsecurity=False).hexdigest(),
+            "md5": hashlib.md5(file, usedforsecurity=False).hexdigest(),
+            "blake2b-256": hashlib.blake2b(file, digest_size=32).hexdigest(),
+        }  # fmt: skip
+        for algorithm, value in measured.digests:
+            assert value == independent[algorithm]
+        assert measured.digest("sha256")
+
+
+@pytest.mark.parametrize("name", NAMES)
+@given(body=st.binary(max_size=300), headers=HEADERS)
+def test_any_bytes_give_an_upload_or_a_clean_refusal(name: str, body: bytes, headers: list[tuple[str, str]]) -> None:
+    head = SAMPLES[name].head
+    for given_head in (head, Head(head.method, head.path, "", tuple(headers))):
+        found, _ = taken(name, given_head, body)
+        assert isinstance(found, Refused | Malformed)
+        assert not isinstance(found, Refused) or found.reasons
+
+
+@pytest.mark.parametrize("name", NAMES)
+@given(data=st.data())
+def test_a_good_publish_with_a_few_bytes_changed_gives_an_upload_or_a_clean_refusal(
+    name: str, data: st.DataObject
+) -> None:
+    sample = SAMPLES[name]
+    body = bytearray(sample.body)
+    for _ in range(data.draw(st.integers(1, 3))):
+        at = data.draw(st.integers(0, len(body) - 1))
+        match data.draw(st.sampled_from(["replace", "insert", "delete", "repeat"])):
+            case "replace":
+                body[at] = data.draw(st.integers(0, 255))
+            case "insert":
+                body[at:at] = data.draw(st.binary(min_size=1, max_size=4))
+            case "delete":
+                del body[at : at + data.draw(st.integers(1, 40))]
+            case _:
+                body[at:at] = body[at : at + 200]
+    found, spool = taken(name, sample.head, bytes(body))
+    if isinstance(found, Assembled):
+        write = found.forward(RANDOM)
+        file = sample.read_back(write, written(write, spool))
+        assert hashlib.sha256(file).hexdigest() == found.upload.files[0].sha256
+
+
+@pytest.mark.parametrize("name", ECOSYSTEMS)
+@pytest.mark.parametrize("code", list(Code))
+def test_every_code_is_rendered_with_its_status_and_without_line_breaks_in_a_header(name: str, code: Code) -> None:
+    for agent in ("twine/7.0.0", "uv/0.13.9", "npm/11.0.0 node/v20", "pnpm/12.0.0", HOSTILE):
+        head = Head("POST", f"/{HOSTILE}", HOSTILE, (("User-Agent", agent), ("Accept", HOSTILE)))
+        reply = ECOSYSTEMS[name].render((Reason(code, HOSTILE, HOSTILE, HOSTILE),), LINK, head)
+        assert reply.status == CATALOGUE[code].status
+        assert reply.reason.isascii()
+        assert reply.reason.isprintable()
+        assert reply.reason.startswith(f"{code.value}: ")
+        assert reply.reason.endswith(LINK)
+        assert code.value.encode() in reply.body
+        assert LINK.encode() in reply.body
+        for key, value in reply.headers:
+            assert (key + value).isprintable()
+        assert all(byte >= 32 or byte == 10 for byte in reply.body)
+
+
+@pytest.mark.parametrize("name", ECOSYSTEMS)
+def test_every_reason_is_in_the_body(name: str) -> None:
+    reasons = tuple(Reason(code, f"about {number}") for number, code in enumerate(Code))
+    body = ECOSYSTEMS[name].render(reasons, LINK, SAMPLES["pypi"].head).body
+    for reason in reasons:
+        assert reason.code.value.encode() in body
+        assert reason.about.encode() in body
