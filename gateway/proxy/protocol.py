@@ -89,9 +89,11 @@ class GateProtocol(web.RequestHandler):
             self.transport.abort()  # closing would wait for the client to take what is buffered
 
     def _end_body(self, why: Exception) -> None:
-        if self._body is not None and not self._body.is_eof():
+        if self._body is None or self._body.is_eof():
+            return
+        if self._drain_left is None:  # what is only drained ends without a word: aiohttp would log a traceback
             self._body.set_exception(why)
-            self._body.feed_eof()
+        self._body.feed_eof()
 
     def head_came(self) -> None:
         """A whole request head has come: patience is no longer needed (later heads have the keep-alive timer)."""
