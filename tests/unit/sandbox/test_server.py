@@ -1,13 +1,10 @@
 """Real signers against the served sandbox: what they make is accepted; the services refuse what real ones refuse."""
 
-import asyncio
 import base64
 import hashlib
 import json
-import os
-import sys
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import aiohttp
@@ -26,16 +23,12 @@ from gateway.sandbox import Sandbox, github_identity, gitlab_identity, person
 from gateway.sandbox.bodies import pae
 from gateway.sandbox.server import serve
 from gateway.sandbox.tokens import Issuer, claims, identity_of
+from tests.lab import signers
 from tests.lab import sigstore as lab
-from tests.lab import tools
+from tests.lab.signers import clock, cosign
 
 REUSABLE = github_identity(build_signer="acme/ci/.github/workflows/build.yml@refs/tags/v3", environment="release")
 SIGNERS = {"github": lab.SIGNER, "reusable": REUSABLE, "gitlab": gitlab_identity(), "person": person()}
-
-
-def clock() -> datetime:
-    """The real time, for real programs that look at their own clock."""
-    return datetime.now(UTC)  # noqa: TID251 - sigstore checks tokens and services against it
 
 
 class Served:
@@ -69,24 +62,8 @@ async def served(issuer: Issuer) -> AsyncIterator[Served]:
 
 async def sigstore(served: Served, directory: Path, *arguments: str, second_log: bool = False) -> Path:
     """Run the installed sigstore command against the sandbox and return the bundle it wrote."""
-    config, bundle, home = directory / "config.json", directory / "bundle.json", directory / "home"
-    config.write_bytes(served.sandbox.client_trust_config(served.url, second_log=second_log))
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "sigstore",
-        "--trust-config",
-        str(config),
-        *arguments,
-        "--bundle",
-        str(bundle),
-        env={"PATH": os.environ["PATH"], "HOME": str(home)},  # no ambient credentials, no cache of ours
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    output, _ = await asyncio.wait_for(process.communicate(), 60)
-    assert process.returncode == 0, output.decode()
-    return bundle
+    config = served.sandbox.client_trust_config(served.url, second_log=second_log)
+    return await signers.sigstore(directory, config, *arguments)
 
 
 @pytest.mark.parametrize("second_log", [False, True], ids=["log-v1", "log-v2"])
@@ -122,18 +99,6 @@ async def test_the_real_sigstore_command_attests(served: Served, tmp_path: Path,
 
 
 GO_REFUSES = any(int(arc) >= 2**31 for arc in SANDBOX_OID.split("."))
-
-
-async def cosign(home: Path, *arguments: str) -> None:
-    process = await asyncio.create_subprocess_exec(
-        tools.need("cosign"),
-        *arguments,
-        env={"PATH": os.environ["PATH"], "HOME": str(home)},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    output, _ = await asyncio.wait_for(process.communicate(), 60)
-    assert process.returncode == 0, output.decode()
 
 
 @pytest.mark.xfail(GO_REFUSES, reason="Go reads no certificate with an OID arc of more than 31 bits", strict=True)
