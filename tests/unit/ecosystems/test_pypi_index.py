@@ -14,8 +14,8 @@ from gateway.ecosystems.protocol import View
 from gateway.ecosystems.pypi_index import files, index, page
 from gateway.errors import Malformed
 
-BASE = "http://registry:8080/root/simple/acme-lib/"
-ROOT = "http://registry:8080/root/simple/"
+BASE = "http://registry:8080/base/simple/acme-lib/"
+ROOT = "http://registry:8080/base/simple/"
 WHEEL = "acme_lib-1.0-py3-none-any.whl"
 SDIST = "acme_lib-1.0.tar.gz"
 SHA = "a" * 64
@@ -28,7 +28,7 @@ FRAME = re.compile(
 
 
 def link(name: str, *, href: str | None = None, text: str | None = None, more: str = "") -> str:
-    return f'<a href="{href or f"/root/packages/{name}"}"{more}>{name if text is None else text}</a>'
+    return f'<a href="{href or f"/base/packages/{name}"}"{more}>{name if text is None else text}</a>'
 
 
 def rows(body: bytes) -> list[bytes]:
@@ -39,7 +39,7 @@ def rows(body: bytes) -> list[bytes]:
 
 def test_a_link_is_relative_and_keeps_its_hash_and_what_an_installer_needs() -> None:
     more = ' data-requires-python="&gt;=3.9" data-yanked="why &quot;" data-core-metadata="sha256=aa" onclick="x" rel=y'
-    body = link(WHEEL, href=f"/root/packages/{WHEEL}#sha256={SHA}", more=more).encode()
+    body = link(WHEEL, href=f"/base/packages/{WHEEL}#sha256={SHA}", more=more).encode()
     assert rows(page(BASE, body, View())) == [
         f'<a href="../../packages/{WHEEL}#sha256={SHA}" data-core-metadata="sha256=aa"'
         f' data-requires-python="&gt;=3.9" data-yanked="why &quot;">{WHEEL}</a><br>'.encode()
@@ -51,8 +51,8 @@ def test_a_link_is_relative_and_keeps_its_hash_and_what_an_installer_needs() -> 
 @pytest.mark.parametrize(
     "href",
     [
-        "../../packages/{}", "/root/packages/{}", "http://registry:8080/root/packages/{}",
-        "//registry:8080/root/packages/{}", "/root/simple/../packages/{}", "/root/packages/aa/bb/{}",
+        "../../packages/{}", "/base/packages/{}", "http://registry:8080/base/packages/{}",
+        "//registry:8080/base/packages/{}", "/base/simple/../packages/{}", "/base/packages/aa/bb/{}",
     ],
 )  # fmt: skip
 def test_however_it_is_written_a_link_into_the_registry_is_found(href: str) -> None:
@@ -70,7 +70,7 @@ def test_what_is_withheld_is_left_out_however_it_is_spelled() -> None:
 
 
 def test_where_reads_are_verified_only_what_was_accepted_stands_there_with_its_digest() -> None:
-    body = (link(WHEEL, href=f"/root/packages/{WHEEL}#md5={'0' * 32}", more=" data-core-metadata=true") + link(SDIST))
+    body = (link(WHEEL, href=f"/base/packages/{WHEEL}#md5={'0' * 32}", more=" data-core-metadata=true") + link(SDIST))
     shown = page(BASE, body.encode(), View(accepted={"acme_lib-1-py3-none-any.whl": SHA}))
     assert rows(shown) == [f'<a href="../../packages/{WHEEL}#sha256={SHA}">{WHEEL}</a><br>'.encode()]
 
@@ -116,8 +116,8 @@ def test_a_page_that_is_not_utf8_is_malformed() -> None:
 AWAY = ["javascript:alert(1)", "//evil/", "http://[", "http://registry:8080@evil/", "data:,", "\\\\evil\\"]
 HREFS = st.one_of(
     st.text(max_size=30),
-    st.text("/.%2eE\\:?#&;@ab\t\n\r ", max_size=20).map(lambda s: f"/root/packages/{s}/{WHEEL}"),
-    st.sampled_from(AWAY).map(lambda s: f"{s}/root/packages/{WHEEL}"),
+    st.text("/.%2eE\\:?#&;@ab\t\n\r ", max_size=20).map(lambda s: f"/base/packages/{s}/{WHEEL}"),
+    st.sampled_from(AWAY).map(lambda s: f"{s}/base/packages/{WHEEL}"),
 )
 TEXTS = st.one_of(st.just(WHEEL), st.text(max_size=20))
 BODIES = st.lists(
