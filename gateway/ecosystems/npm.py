@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from typing import BinaryIO, Final, cast
 
 from gateway import limits
@@ -29,6 +30,11 @@ from gateway.reasons import Code, Reason
 
 # As the public registry holds it: one bundle, of this one tarball, or the publish is refused.
 PROVENANCE: Final = RequestRules(every_must_verify=True, single_subject=True)
+_REMEDIES: Final = {
+    Code.EVIDENCE_MISSING: "Publish from CI with npm publish --provenance, or send the bundle of the very tarball "
+    "first with provgate attach.",
+    Code.PACKAGE_METADATA_MISMATCH: "Pack and publish in one step, from one package.json; do not edit the tarball.",
+}
 _JSON: Final = ("Content-Type", "application/json")
 _TEXT: Final = ("Content-Type", "text/plain; charset=utf-8")
 _NOSNIFF: Final = ("X-Content-Type-Options", "nosniff")
@@ -79,10 +85,7 @@ class Npm:
             said = claims(document, named, read, file)
         except Malformed as error:
             return Refused((Reason(Code.UPLOAD_MALFORMED, error.about, got=error.problem),))
-        whole = Upload(
-            registry, upload.purl, upload.name, upload.version, upload.version, (file,), said, upload.request_rules
-        )
-        return Assembled(whole, _evidence(document), lambda _: rebuilt(document, file, read))
+        return Assembled(replace(upload, claims=said), _evidence(document), lambda _: rebuilt(document, file, read))
 
     def local(self, registry: Registry, file_name: str, handle: BinaryIO) -> Upload | Refused:
         """Read a tarball on disk."""
@@ -138,13 +141,19 @@ class Npm:
 
         A 401 carries no challenge: npm would say "incorrect password" and nothing of ours.
         """
-        status, text = status_of(reasons), lines(reasons, link)
+        status, text = status_of(reasons), lines([_in_its_words(reason) for reason in reasons], link)
         plain = (head.header("user-agent") or "").startswith("pnpm/")
         headers = [_TEXT if plain else _JSON, _NOSNIFF]
         if status == 503:
             headers.append(("Retry-After", "30"))
         body = text if plain else json.dumps({"error": text})
         return Reply(status, phrase(reasons, link), body.encode("ascii"), tuple(headers))
+
+
+def _in_its_words(reason: Reason) -> Reason:
+    """A reason with the remedy for npm, where the catalogue's own speaks of other clients."""
+    remedy = _REMEDIES.get(reason.code)
+    return replace(reason, remedy=remedy) if remedy and reason.remedy == reason.entry.remedy else reason
 
 
 def _package(handle: BinaryIO, file_name: str) -> Package | Refused:

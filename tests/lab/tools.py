@@ -18,6 +18,7 @@ PROGRAMS = (
     "docker-registry",
     "nginx",
     "node",
+    "npm",
     "oras",
     "pnpm",
     "skopeo",
