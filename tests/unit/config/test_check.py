@@ -13,7 +13,7 @@ import pytest
 from gateway.config import Problem, ReadAuth, Settings, check_settings, load_trust_roots, shipped_trust_roots
 from gateway.policy import Mode
 from gateway.verification import TrustRoot
-from tests.lab import cases
+from tests.lab import cases, layouts
 from tests.lab.cases import AT
 from tests.lab.settings import GOOD
 
@@ -155,3 +155,22 @@ def test_a_policy_that_lets_more_through_than_it_seems_is_warned_of(
         "unsafe_unbound_name",
         "unsafe_mutable_signer",
     ]
+
+
+@pytest.mark.parametrize(
+    ("days", "expected"),
+    [
+        (0, ["error: trust root acme-release: its layout expired on 2027-06-30"]),
+        (1, ["warning: trust root acme-release: its layout expires on 2027-06-30"]),
+        (30, ["warning: trust root acme-release: its layout expires on 2027-06-30"]),
+        (31, []),
+    ],
+)
+def test_a_layout_is_told_of_thirty_days_before_it_expires(
+    settings: Settings, said: Callable[..., list[str]], days: int, expected: list[str]
+) -> None:
+    found = layouts.root()
+    assert found.layout is not None
+    now = found.layout.expires - timedelta(days=days)
+    problems = said(settings, roots={found.name: found}, now=now)
+    assert [problem.partition(";")[0] for problem in problems] == expected

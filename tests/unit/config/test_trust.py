@@ -10,6 +10,7 @@ import pytest
 from gateway import limits
 from gateway.config import load_trust_roots, read_policy_files, shipped_trust_roots
 from gateway.errors import ConfigurationError
+from tests.lab import layouts
 
 TUF = "source: {tuf: https://tuf.acme.example, bootstrap: root.json}"
 
@@ -105,3 +106,21 @@ def test_a_directory_without_policy_files_is_a_problem(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_bytes(b"\xff")
     with pytest.raises(ConfigurationError, match="not UTF-8"):
         read_policy_files(tmp_path)
+
+
+def test_a_layout_is_read_as_a_root(tmp_path: Path) -> None:
+    layouts.save(tmp_path / "acme-release", layouts.layout())
+    root = load_trust_roots(tmp_path)["acme-release"]
+    assert (root.kind, root.layout is not None) == ("layout", True)
+
+
+def test_a_layout_with_inspections_keeps_the_gateway_from_starting(tmp_path: Path) -> None:
+    proof = tmp_path / "was-run"
+    body = layouts.layout(inspect=[layouts.inspection(["touch", str(proof)])])
+    layouts.save(tmp_path / "roots" / "acme-release", body)
+    with pytest.raises(ConfigurationError) as caught:
+        load_trust_roots(tmp_path / "roots")
+    (problem,) = caught.value.problems
+    assert problem.startswith(f"{tmp_path}/roots/acme-release/trust_root.yaml:2:")
+    assert "layout.inspect" in problem
+    assert not proof.exists()

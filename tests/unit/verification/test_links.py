@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,9 @@ from in_toto.verifylib import verify_item_rules
 from gateway import limits
 from gateway.model.codec import decode, encode
 from gateway.model.digest import Digest
-from gateway.model.evidence import LINK, Attestation, Finding, Format, Performed, Source, Subject
+from gateway.model.evidence import LINK, Attestation, Evidence, Finding, Format, Performed, Source, Subject
 from gateway.reasons import Code
-from gateway.verification import TrustRoot, detect, verify
+from gateway.verification import TrustRoot, detect, verify, verify_links
 from gateway.verification.layout import ArtifactRule
 from gateway.verification.links import _violated
 from tests.lab import findings as sigstore_lab
@@ -104,7 +105,8 @@ def test_the_links_together_are_named_by_their_ids_and_where_the_last_came_from(
     assert together(bodies).evidence.id == together(reversed(bodies)).evidence.id
     assert together(bodies).evidence.id != together(bodies[:2]).evidence.id
     assert together(bodies).evidence.label == "locker links"
-    assert pieces[0].ref.format is Format.LINK
+    *_, found = verify_links(pieces, [lab.root()], [lab.FILE], AT)
+    assert (found.evidence.source, found.evidence.format) == (Source.LOCKER, Format.LINKS)
 
 
 # --- Near misses --------------------------------------------------------------------------------------------------
@@ -264,6 +266,14 @@ def test_more_ways_to_choose_than_the_bound_are_not_all_tried() -> None:
     assert satisfied([*noise[1:], *lab.links()]).steps
 
 
+def test_one_functionarys_noise_does_not_crowd_out_what_two_agree_on() -> None:
+    fetched = lab.step("fetch", ["fetcher", "carol"])
+    root = lab.root(lab.layout(steps=[fetched, lab.steps()[1]]))
+    noise = [lab.fetch(products={f"acme/{n}.py": {"sha256": OTHER}}) for n in range(limits.LAYOUT_CHOICES)]
+    assert codes([*noise, *lab.links()], root) == {Code.LAYOUT_RULE_VIOLATED}
+    assert satisfied([*noise, *lab.links(), lab.fetch("carol")], root).steps[0].functionaries == by("carol", "fetcher")
+
+
 def test_only_links_that_nobody_made_for_a_layout_are_told_under_each() -> None:
     roots = lab.root(), lab.root(name="other")
     found = lab.find([lab.build("stranger")], *roots)
@@ -350,6 +360,14 @@ def test_a_path_that_the_library_stumbles_over_breaks_the_rule_and_raises_nothin
 def test_links_and_layouts_are_told_apart_in_either_form(envelope: bool) -> None:  # noqa: FBT001
     assert detect(lab.fetch(envelope=envelope)) is Format.LINK
     assert detect(lab.layout(envelope=envelope)) is Format.LAYOUT
+
+
+def test_an_envelope_of_another_payload_type_is_no_link() -> None:
+    body = lab.fetch(envelope=True).replace(b"application/vnd.in-toto+json", b"application/json")
+    assert detect(body) is Format.DSSE
+    ref = replace(lab.piece(body).ref, format=Format.LINK)
+    (found,) = verify_links([Evidence(ref, body)], [lab.root()], [lab.FILE], AT)
+    assert {reason.code for reason in found.reasons} == {Code.EVIDENCE_MALFORMED}
 
 
 def test_verifying_one_link_alone_says_what_is_missing() -> None:
