@@ -21,9 +21,7 @@ def covers(grant: Grant, registry: str, purl: str | None, action: Action) -> boo
     )
 
 
-def check(
-    grant: Grant, registry: str, purl: str | None, action: Action | None, now: datetime
-) -> tuple[Reason, ...]:
+def check(grant: Grant, registry: str, purl: str | None, action: Action | None, now: datetime) -> tuple[Reason, ...]:
     """Every reason why a grant does not do for this action (None: any) at this time; none where it does."""
     about = f"token {grant.id}"
     reasons = []

@@ -14,9 +14,7 @@ from typing import Final
 
 _TAG: Final = re.compile(r"<(/?)([A-Za-z][^\s/>]*)")
 # A name, and the value that may follow it: quoted, bare, or begun with a quote that nothing closes.
-_ATTRIBUTE: Final = re.compile(
-    r"([^\s/>][^\s/>=]*)(?:\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s\"'>][^\s>]*)|([\"'])))?"
-)
+_ATTRIBUTE: Final = re.compile(r"([^\s/>][^\s/>=]*)(?:\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s\"'>][^\s>]*)|([\"'])))?")
 _SPACE: Final = re.compile(r"[\s/]*")
 _OPAQUE: Final = frozenset({"script", "style", "textarea", "title", "xmp", "iframe", "noembed", "noframes"})
 

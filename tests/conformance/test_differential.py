@@ -1,6 +1,7 @@
 """A thousand seeded near misses of real bundles before three engines: ours, sigstore-js and sigstore-python.
 
-Every difference must be of a kind listed here, with its reason; `docs/verification.md` tells operators the same.
+Every difference must be of a kind listed here, with its reason; `docs/verification.md` tells operators the same. The
+split is printed by the test, and by `python -m tests.conformance.test_differential`.
 """
 
 from __future__ import annotations
@@ -10,12 +11,20 @@ import json
 import os
 import subprocess
 from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from enum import Enum
+from functools import cache
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
 import pytest
+from sigstore.hashes import Hashed
+from sigstore.models import Bundle, TrustedRoot
+from sigstore.verify import Verifier
+from sigstore.verify.policy import UnsafeNoOp
+from sigstore_models.common.v1 import HashAlgorithm
 
 from gateway.errors import Malformed
 from gateway.model.digest import Digest

@@ -46,7 +46,7 @@ def _spoiled(value: Any, place: Place, others: Sequence[bytes], random: Random) 
     if data:
         bit = random.randrange(8 * len(data))
         choices |= {
-            **{f"bit{' ' * n}": lambda: _b64(_flipped(data, bit)) for n in range(5)},  # most of the time
+            **{f"bit{' ' * n}": lambda: _b64(_flipped(data, bit)) for n in range(9)},  # most of the time
             "cut": lambda: _b64(data[:-1]),
             "longer": lambda: _b64(data + b"\0"),
         }

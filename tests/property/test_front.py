@@ -105,7 +105,7 @@ VALUES = [
 TARGETS = [
     b"/pypi/", b"/pypi/simple/", b"/pypi/simple/acme/", b"/pypi/legacy/", b"/-/healthz", b"/-/evidence", b"/-/reasons/",
     b"/pypi/packages/acme_good-1.0.0-py3-none-any.whl", b"/-/d/aaaaaaaaaaaaaaaaaaaaaa", b"*", b"http://a/pypi/simple/",
-    b"/-/evidence?digest=sha256:" + b"0" * 64,
+    b"/-/evidence?digest=sha256:" + b"0" * 64, b"/-/evidence?" + b"digest=a&" * 20,
 ]  # fmt: skip
 METHODS = [b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"OPTIONS", b"CONNECT", b"TRACE", b"PATCH"]
 lines = st.tuples(st.sampled_from(NAMES) | st.binary(max_size=12), st.sampled_from(VALUES) | st.binary(max_size=40))

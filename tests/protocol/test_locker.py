@@ -224,9 +224,7 @@ async def test_a_budget_that_junk_would_spend_is_shared_between_those_who_sent(
     assert (await gate.upload(attestations=None))[0] == 200
 
 
-async def test_what_the_publisher_put_there_himself_comes_first(
-    gate: LabGate, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_what_the_publisher_put_there_himself_comes_first(gate: LabGate, monkeypatch: pytest.MonkeyPatch) -> None:
     evil = gate.attestation(by=github_identity(repository="evil/x"))
     assert (await gate.attach(evil, DIGEST, token=await gate.grant("attach")))[0] == 201
     assert (await gate.attach(gate.attestation(), DIGEST))[0] == 201

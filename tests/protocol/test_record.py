@@ -137,9 +137,7 @@ async def test_a_spool_that_is_gone_is_a_503(gate: LabGate) -> None:
     assert (await gate.upload())[0] == 200
 
 
-async def test_a_spool_on_a_full_disk_is_a_503(
-    gate: LabGate, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+async def test_a_spool_on_a_full_disk_is_a_503(gate: LabGate, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with monkeypatch.context() as full:
         full.setattr(tempfile, "mkstemp", lambda **_: (os.open("/dev/full", os.O_RDWR), str(tmp_path / "gone")))
         status, reason, _ = await gate.upload()

@@ -262,9 +262,7 @@ async def test_an_answer_that_breaks_off_over_nothing_is_no_success(gate: LabGat
     assert (await gate.upload())[0] == 200
 
 
-async def test_a_long_answer_is_not_kept_and_its_status_counts(
-    gate: LabGate, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_long_answer_is_not_kept_and_its_status_counts(gate: LabGate, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "REPLY_BODY", 1000)
     raw_answer(gate, b"HTTP/1.1 200 OK\r\nContent-Length: 9000\r\n\r\n" + b"a" * 9000)
     assert (await gate.upload())[0] == 200

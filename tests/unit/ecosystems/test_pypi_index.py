@@ -70,7 +70,7 @@ def test_what_is_withheld_is_left_out_however_it_is_spelled() -> None:
 
 
 def test_where_reads_are_verified_only_what_was_accepted_stands_there_with_its_digest() -> None:
-    body = (link(WHEEL, href=f"/base/packages/{WHEEL}#md5={'0' * 32}", more=" data-core-metadata=true") + link(SDIST))
+    body = link(WHEEL, href=f"/base/packages/{WHEEL}#md5={'0' * 32}", more=" data-core-metadata=true") + link(SDIST)
     shown = page(BASE, body.encode(), View(accepted={"acme_lib-1-py3-none-any.whl": SHA}))
     assert rows(shown) == [f'<a href="../../packages/{WHEEL}#sha256={SHA}">{WHEEL}</a><br>'.encode()]
 

@@ -14,8 +14,7 @@ HOSTILE = "a\r\nSet-Cookie: x\x1b[31m\u202eevil\u2028é"
 def test_the_phrase_says_code_what_expected_got_and_where() -> None:
     reason = Reason(Code.WORKFLOW_MISMATCH, "a-1.whl", ".github/workflows/release.yml", ".github/workflows/ci.yml")
     assert phrase([reason], LINK) == (
-        "workflow-mismatch: a-1.whl: expected .github/workflows/release.yml, got .github/workflows/ci.yml"
-        f" - {LINK}"
+        f"workflow-mismatch: a-1.whl: expected .github/workflows/release.yml, got .github/workflows/ci.yml - {LINK}"
     )
 
 
