@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import zip_longest
@@ -22,9 +22,9 @@ from gateway.model.digest import ALGORITHMS, measure
 from gateway.model.evidence import Evidence, Finding
 from gateway.model.upload import File, Upload
 from gateway.publish.served import Trust
-from gateway.reasons import Code, Reason
+from gateway.reasons import Code
 from gateway.store import Store
-from gateway.verification import verify, verify_links
+from gateway.verification import unverified, verify, verify_links
 
 log = logging.getLogger(__name__)
 
@@ -55,27 +55,37 @@ async def gather(store: Store, upload: Upload, sent: Sequence[Evidence], grant: 
 
 
 async def verify_all(evidence: Sequence[Evidence], upload: Upload, trust: Trust, at: datetime) -> tuple[Finding, ...]:
-    """Every piece under every root, one thread at a time, until the budget is spent."""
-    deadline = time.monotonic() + limits.EVIDENCE_SECONDS
+    """Every piece under every root, one thread at a time, until the budget is spent.
+
+    Links are judged together, so last; they have a budget of their own, which other evidence cannot spend.
+    """
+    late = _budget()
     findings: list[Finding] = []
     links: list[Evidence] = []
     for piece in evidence:
-        if time.monotonic() > deadline:
-            late = Reason(Code.EVIDENCE_UNVERIFIED, piece.ref.label, f"verified within {limits.EVIDENCE_SECONDS:g} s")
-            findings.append(Finding(piece.ref, None, reasons=(late,)))
-        elif piece.ref.format.judged_together:
+        if piece.ref.format.judged_together:
             links.append(piece)
+        elif late():
+            findings.append(Finding(piece.ref, None, reasons=(unverified(piece.ref),)))
         else:
             findings += await asyncio.to_thread(verify_one, piece, upload, trust, at)
     if links:
-        findings += await asyncio.to_thread(verify_together, links, upload, trust, at)
+        findings += await asyncio.to_thread(verify_together, links, upload, trust, at, _budget())
     _alert(findings)
     return tuple(findings)
 
 
-def verify_together(links: Sequence[Evidence], upload: Upload, trust: Trust, at: datetime) -> tuple[Finding, ...]:
-    """The pieces that count only together, under every layout; may take a thread's time."""
-    return verify_links(links, trust.roots, [file.digests for file in upload.files], at)
+def _budget() -> Callable[[], bool]:
+    """Start the time in which evidence is verified; what is returned says whether it is spent."""
+    deadline = time.monotonic() + limits.EVIDENCE_SECONDS
+    return lambda: time.monotonic() > deadline
+
+
+def verify_together(
+    links: Sequence[Evidence], upload: Upload, trust: Trust, at: datetime, late: Callable[[], bool] = bool
+) -> tuple[Finding, ...]:
+    """The pieces that count only together, under every layout; may take a thread's time, until it is `late`."""
+    return verify_links(links, trust.roots, [file.digests for file in upload.files], at, late)
 
 
 def _alert(findings: Sequence[Finding]) -> None:

@@ -1,7 +1,7 @@
 """Evidence and trust roots to findings: the only room that knows Sigstore, X.509, DSSE and in-toto."""
 
 from gateway.verification.formats import detect, pieces
-from gateway.verification.links import verify_links
+from gateway.verification.links import unverified, verify_links
 from gateway.verification.settings import TRUSTED_ROOT, TrustRootSettings, material_names
 from gateway.verification.trust_root import TrustRoot, build_trust_root
 from gateway.verification.verifier import forget, verify
@@ -15,6 +15,7 @@ __all__ = [
     "forget",
     "material_names",
     "pieces",
+    "unverified",
     "verify",
     "verify_links",
 ]

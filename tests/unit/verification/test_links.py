@@ -370,6 +370,18 @@ def test_an_envelope_of_another_payload_type_is_no_link() -> None:
     assert {reason.code for reason in found.reasons} == {Code.EVIDENCE_MALFORMED}
 
 
+def test_links_that_are_left_when_the_time_is_spent_are_not_read_and_say_so() -> None:
+    bodies = lab.links()
+    asked = iter([False, False, True])
+    found = verify_links([lab.piece(body) for body in bodies], [lab.root()], [lab.FILE], AT, lambda: next(asked))
+    assert [{reason.code for reason in one.reasons} for one in found] == [
+        {Code.EVIDENCE_UNVERIFIED},
+        set(),
+        set(),
+        {Code.LAYOUT_THRESHOLD},
+    ]
+
+
 def test_verifying_one_link_alone_says_what_is_missing() -> None:
     found = verify(lab.piece(lab.build("alice")), [lab.root()], [lab.FILE], AT)
     assert [one.evidence.format for one in found] == [Format.LINK, Format.LINKS]
