@@ -16,6 +16,7 @@ from pathlib import Path
 
 from gateway.cli.serve import run
 from gateway.config import load_settings
+from gateway.ecosystems.protocol import Write
 from gateway.model.intent import Step
 from gateway.publish import publish
 from gateway.publish.spool import SpooledBody
@@ -41,14 +42,13 @@ def at_step(wanted: Step) -> None:
 def in_the_body() -> None:
     """Die when half of the file has gone upstream."""
 
-    async def half(head: bytes, spooled: SpooledBody, _tail: bytes) -> AsyncIterator[bytes]:
-        spooled.seek(0)
-        whole = spooled.read()
-        yield head + whole[: len(whole) // 2]
+    async def half(write: Write, spooled: SpooledBody) -> AsyncIterator[bytes]:
+        whole = b"".join(write.encode(spooled))
+        yield write.head + whole[: len(whole) // 2]
         await asyncio.sleep(0.2)  # the bytes must have left this process
         die()
 
-    publish._parts = half  # type: ignore[assignment] # the same call
+    publish._parts = half
     asyncio.run(run(SETTINGS))
 
 

@@ -156,7 +156,11 @@ async def test_the_same_evidence_of_two_grants_counts_by_the_one_that_may(gate: 
     evidence = gate.attestation()
     assert (await gate.attach(evidence, DIGEST, token=await gate.grant("attach", "pkg:pypi/other")))[0] == 201
     assert (await gate.attach(evidence, DIGEST))[0] == 201
+    assert (await gate.attach(evidence, DIGEST, token=await gate.grant("attach")))[0] == 201
     assert (await gate.upload(attestations=None))[0] == 200
+    case = (await gate.newest()).record.case
+    assert case is not None
+    assert len(case.findings) == 1  # one piece is verified once, whoever sent it
 
 
 async def test_junk_beside_good_evidence_never_rejects(gate: LabGate) -> None:
@@ -289,6 +293,7 @@ async def test_a_record_that_cannot_be_written_is_a_503(
     monkeypatch.setattr(gate.store, failing, fails)
     status, reason, _ = await gate.attach(gate.attestation(), DIGEST)
     assert (status, reason.partition(":")[0]) == (503, "record-unavailable")
+    assert reason.endswith(f" - {gate.base}/-/reasons/record-unavailable")
 
 
 async def test_the_command_puts_evidence_in_and_says_why_it_could_not(gate: LabGate, tmp_path: Path) -> None:

@@ -62,6 +62,20 @@ def test_however_it_is_written_a_link_into_the_registry_is_found(href: str) -> N
     assert urljoin("/pypi/simple/acme-lib/", found[1].decode()).startswith("/pypi/packages/")
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        link(WHEEL, text=SDIST), link(WHEEL, href=f"/base/packages/{WHEEL}?x"),
+        link(WHEEL, href=f"/base/packages/a%00/{WHEEL}"), link(WHEEL, href=f"/base/packages/%2e%2E/{WHEEL}"),
+        link(WHEEL, href=f"/base/packages/a;b/{WHEEL}"),
+    ],
+)  # fmt: skip
+def test_what_is_listed_in_an_odd_way_is_there_and_is_not_shown(odd: str) -> None:
+    assert rows(page(BASE, odd.encode(), View())) == []
+    (held,) = files(BASE, odd.encode())
+    assert held.name == WHEEL
+
+
 def test_what_is_withheld_is_left_out_however_it_is_spelled() -> None:
     body = (link("Acme.Lib-1.0.0-py3-none-any.whl") + link(SDIST)).encode()
     shown = page(BASE, body, View(withheld={"acme_lib-1-py3-none-any.whl": SHA}))
