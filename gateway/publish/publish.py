@@ -9,7 +9,8 @@
  7. Decide.
  8. Commit the record and the intent to disk. No record, no forward.
  9. Forward the rebuilt request with the gateway's own credential.
-10. Settle: record the result; where the answer is not a plain yes, compare what the registry serves.
+10. Settle: record the result; where the answer is not a plain yes to the whole body, compare what the registry serves,
+    and leave the intent open while that does not settle it.
 11. Answer.
 
 A crash between 8 and 10 leaves an open intent that says how far it got; `settle` finishes it when the gateway starts.
