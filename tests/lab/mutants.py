@@ -38,15 +38,15 @@ def mutant(bundle: bytes, others: Sequence[bytes], random: Random) -> tuple[byte
 
 
 def _spoiled(value: Any, place: Place, others: Sequence[bytes], random: Random) -> tuple[str, Any]:
-    data = _decoded(value)
-    choices: dict[str, Callable[[], Any]] = {
-        "gone": lambda: None,
-        "of another": lambda: _at(json.loads(random.choice(others)), place, value),
-    }
+    """Say what was done and what came of it; the nearest misses come most often, as choices of the same name."""
+    data, theirs = _decoded(value), _of_others(value, place, others)
+    choices: dict[str, Callable[[], Any]] = {"gone": lambda: None}
+    if theirs:
+        choices["of another"] = lambda: random.choice(theirs)
     if data:
         bit = random.randrange(8 * len(data))
         choices |= {
-            **{f"bit{' ' * n}": lambda: _b64(_flipped(data, bit)) for n in range(9)},  # most of the time
+            **{f"bit{' ' * n}": lambda: _b64(_flipped(data, bit)) for n in range(9)},
             "cut": lambda: _b64(data[:-1]),
             "longer": lambda: _b64(data + b"\0"),
         }
@@ -63,10 +63,18 @@ def _spoiled(value: Any, place: Place, others: Sequence[bytes], random: Random) 
         letter = random.choice("aZ0=-. /")
         choices |= {
             **{f"character{' ' * n}": lambda: f"{value[:at]}{letter}{value[at + 1 :]}" for n in range(4)},
+            # A word of the format misspelt is no longer one; another of its words is the nearer miss.
+            **{f"of another{' ' * n}": lambda: random.choice(theirs) for n in range(1, 9) if theirs},
             "cut text": lambda: value[:-1],
         }
     how = random.choice(list(choices))
     return how.strip(), choices[how]()
+
+
+def _of_others(value: Any, place: Place, others: Sequence[bytes]) -> list[Any]:
+    """What stands at the same place in other bundles, where that is something else."""
+    found = {json.dumps(_at(json.loads(other), place, value)) for other in others} - {json.dumps(value)}
+    return [json.loads(one) for one in sorted(found)]
 
 
 def _flipped(data: bytes, bit: int) -> bytes:
