@@ -5,17 +5,23 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 TICK = 0.001  # seconds between two looks at the clock
 
 
-async def stall(call: Callable[[], None] | None, at_once: int, seconds: float) -> dict[str, float]:
+async def stall(
+    call: Callable[[], None] | None, at_once: int, seconds: float, threads: int | None = None
+) -> dict[str, float]:
     """Return quantiles, in milliseconds, of how much later than due each tick came; no call: the machine's own share.
 
-    `call` runs in threads as the gateway runs it, `at_once` of them waiting or running at any time.
+    `call` runs as the gateway runs it, in the loop's own pool or in one of `threads`; `at_once` of them are waiting or
+    running at any time.
     """
     loop, late = asyncio.get_running_loop(), list[float]()
+    if threads is not None:
+        loop.set_default_executor(ThreadPoolExecutor(threads))
     ends = loop.time() + seconds
     count = 0
 
