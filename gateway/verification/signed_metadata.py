@@ -69,7 +69,7 @@ def read_metadata(data: bytes, limit: int = limits.EVIDENCE_BYTES) -> SignedMeta
     """Read a link or a layout of at most `limit` bytes; raises `Malformed`."""
     whole = json.parse_object(data, _ABOUT, limit=limit)
     document, envelope = _read(whole, limit)
-    if document.get("_type") not in _FORMATS:
+    if str(document.get("_type")) not in _FORMATS:  # it may be anything, also what cannot be looked up
         raise Malformed(f"{_ABOUT}._type", "neither a link nor a layout")
     found = json.items(whole, "signatures", dict, _ABOUT, most=limits.SIGNATURES)
     return SignedMetadata(document, tuple(_signature(one, envelope is not None) for one in found), envelope)
