@@ -1,4 +1,4 @@
-"""What a tarball says of itself, and a registry's copy of its manifest: npm's own rewriting agrees, all else differs."""
+"""What a tarball says of itself, and a registry's copy of its manifest: npm's rewriting agrees, all else differs."""
 
 from __future__ import annotations
 
