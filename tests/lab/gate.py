@@ -37,6 +37,7 @@ from gateway.service.compose import now
 from gateway.service.serving import Parts, serve_on
 from gateway.store import Query, Store, Written
 from gateway.upstream import Upstream
+from tests.lab.npm_registry import NpmRegistry
 from tests.lab.raw import BOUNDARY, form, part
 from tests.lab.registry import LabRegistry, lab_registry
 
@@ -233,6 +234,7 @@ async def lab_gate(
     upstream: str | None = None,
     around: Mapping[str, Any] | None = None,
     spool: Mapping[str, int] | None = None,
+    ecosystem: str = "pypi",
     **served: Any,
 ) -> AsyncIterator[LabGate]:
     """Run one; `registry` reuses a running one, `around` replaces parts of the surroundings."""
@@ -254,28 +256,29 @@ async def lab_gate(
             **(around or {}),
         }
     )
-    async with _registry(registry) as behind, await Store.open(f"sqlite:///{folder}/lab.db", KEY) as store:
+    async with _registry(registry, ecosystem) as behind, await Store.open(f"sqlite:///{folder}/lab.db", KEY) as store:
         bound = socket.create_server(("127.0.0.1", 0))
         base = f"http://127.0.0.1:{bound.getsockname()[1]}"
         of = Served(
-            Registry("python", "pypi"),
-            ECOSYSTEMS["pypi"],
+            Registry("python", ecosystem),
+            ECOSYSTEMS[ecosystem],
             Upstream("python", upstream or behind.base, CREDENTIAL),
             base,
+            address=f"{base}/{ecosystem}",
             **served,
         )
-        mounts = (Mounted(of, "/pypi", None, read_auth, verified),)
+        mounts = (Mounted(of, f"/{ecosystem}", None, read_auth, verified),)
         parts = Parts(mounts, store, KEY, Spool(folder / "spool", **(spool or {})), trust, surroundings, base)
         async with serve_on(parts, [(bound, None)]) as running:
             gate = LabGate(base, behind, store, sandbox, at, of, running.publisher, parts.spool, folder / "lab.db")
-            gate.token = await gate.grant()
+            gate.token = await gate.grant(packages=f"pkg:{ecosystem}/**")
             yield gate
 
 
 @asynccontextmanager
-async def _registry(running: LabRegistry | None) -> AsyncIterator[LabRegistry]:
+async def _registry(running: LabRegistry | None, ecosystem: str) -> AsyncIterator[LabRegistry]:
     if running is not None:
         yield running
         return
-    async with lab_registry() as made:
+    async with lab_registry(NpmRegistry if ecosystem == "npm" else LabRegistry) as made:
         yield made

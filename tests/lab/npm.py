@@ -9,6 +9,7 @@ import io
 import json
 import tarfile
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,7 +95,12 @@ class NpmPackage:
             "shasum": hashlib.sha1(self.content).hexdigest(),
             "tarball": f"http://localhost:4873/{name}/-/{name}-{version}.tgz",
         }
-        manifest = {**self.manifest, "_id": f"{name}@{version}", "_nodeVersion": "20.20.2", "_npmVersion": "11.19.1"}
+        manifest = {
+            **deepcopy(self.manifest),
+            "_id": f"{name}@{version}",
+            "_nodeVersion": "20.20.2",
+            "_npmVersion": "11.19.1",
+        }
         return {
             "_id": name,
             "name": name,

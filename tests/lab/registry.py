@@ -94,9 +94,9 @@ def _html(body: str) -> web.Response:
 
 
 @asynccontextmanager
-async def lab_registry() -> AsyncIterator[LabRegistry]:
+async def lab_registry(kind: type[LabRegistry] = LabRegistry) -> AsyncIterator[LabRegistry]:
     """Run one on a port of the kernel's choice."""
-    registry = LabRegistry()
+    registry = kind()
     app = web.Application(client_max_size=1 << 30)
     app.router.add_route("*", "/{path:.*}", registry.answer)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
