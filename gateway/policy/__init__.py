@@ -8,9 +8,11 @@ from gateway.policy.rules import (
     Mode,
     Policy,
     Position,
+    ProvenanceRule,
     ReleaseRule,
     Rule,
     Signer,
+    SummaryRule,
 )
 from gateway.policy.schema import policy_schema
 
@@ -20,9 +22,11 @@ __all__ = [
     "Mode",
     "Policy",
     "Position",
+    "ProvenanceRule",
     "ReleaseRule",
     "Rule",
     "Signer",
+    "SummaryRule",
     "decide",
     "load_policy",
     "policy_schema",

@@ -16,6 +16,7 @@ from gateway.errors import ConfigurationError
 from gateway.model.case import GrantKind
 from gateway.model.evidence import LINK
 from gateway.policy.durations import duration
+from gateway.policy.expectations import read_provenance, read_summary
 from gateway.policy.patterns import Reach, package_problem, types
 from gateway.policy.rules import (
     HOLDS,
@@ -164,7 +165,14 @@ class _Reader:
             signers = read_signers(spot / "signer", text.signer, kinds)
         else:
             spot.wrong("no signer; name who may sign")
-        rule = AttestationRule(predicate, roots, signers, text.min_build_level or 0)
+        rule = AttestationRule(
+            predicate,
+            roots,
+            signers,
+            text.min_build_level or 0,
+            provenance=read_provenance(spot / "provenance", text.provenance, predicate),
+            summary=read_summary(spot / "summary", text.summary, predicate),
+        )
         if text.min_build_level is None:
             (spot / "min_build_level").wrong_if_null()
         if predicate is not None or text.signature:

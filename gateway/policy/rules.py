@@ -18,6 +18,7 @@ from gateway.model.pattern import matches
 PROVENANCE: Final = frozenset({"https://slsa.dev/provenance/v1", "https://slsa.dev/provenance/v0.2"})
 HOLDS: Final = {"oci": timedelta(minutes=30)}  # ecosystems that can keep content unreachable, with the default
 NEVER: Final = timedelta(0)
+SUMMARY: Final = "https://slsa.dev/verification_summary/v1"
 
 
 class Mode(StrEnum):
@@ -66,6 +67,34 @@ class Signer:
 
 
 @dataclass(frozen=True, slots=True)
+class ProvenanceRule:
+    """What a provenance predicate must say of the build; empty: not asked about.
+
+    `source` is the repository that was built, with its server. `allow_parameters` are external parameters that may be
+    there beside those that the build type defines.
+    """
+
+    builder: tuple[str, ...] = ()
+    build_type: tuple[str, ...] = ()
+    source: tuple[str, ...] = ()
+    allow_parameters: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class SummaryRule:
+    """What a verification summary must say: by which verifier, of what, and of which level at least.
+
+    One verifier: the rule's signers are those that may speak for it. `resource` holds texts in which `{purl}`,
+    `{version}` and `{file}` stand for the upload's. `track` and `level` are the parts of `SLSA_BUILD_LEVEL_3`.
+    """
+
+    verifier: str
+    resource: tuple[str, ...]
+    track: str
+    level: int
+
+
+@dataclass(frozen=True, slots=True)
 class AttestationRule:
     """One piece of evidence that must be there: of this predicate (None: a plain signature), by any of the signers.
 
@@ -77,6 +106,8 @@ class AttestationRule:
     signers: tuple[Signer, ...]
     min_build_level: int = 0
     layout: bool = False
+    provenance: ProvenanceRule = ProvenanceRule()
+    summary: SummaryRule | None = None
 
     def asks_for(self, predicate_type: str | None) -> bool:
         """Whether an attestation of this predicate type (None: a plain signature) is what is asked for."""

@@ -60,6 +60,30 @@ class SignerText(_Text):
     """Allow a build signer on a branch. Whoever may push to the branch may then sign."""
 
 
+class ProvenanceText(_Text):
+    """What a provenance predicate must say of the build."""
+
+    builder: Texts = ()
+    """The exact `builder.id`."""
+    build_type: Texts = ()
+    """The exact build type."""
+    source: Texts = ()
+    """The repository that was built, with its server: `https://github.com/acme/libs`."""
+    allow_parameters: Texts = ()
+    """External parameters that may be there though the build type does not define them."""
+
+
+class SummaryText(_Text):
+    """What a verification summary must say; it must say PASSED in any case."""
+
+    verifier: str
+    """The exact `verifier.id`; the entry's signers are those that may speak for it."""
+    resource: Texts = ()
+    """What it must be about, as an exact URI; `{purl}`, `{version}` and `{file}` stand for the upload's."""
+    min_level: Annotated[str, Field(json_schema_extra={"pattern": "^SLSA_[A-Z]+_LEVEL_[1-9]$"})]
+    """The least level that it must find, like `SLSA_BUILD_LEVEL_3`; a higher one of the same track will do."""
+
+
 class AttestationText(_Text):
     """One piece of evidence that must be there: a predicate or a plain signature by a signer, or a layout satisfied."""
 
@@ -79,6 +103,10 @@ class AttestationText(_Text):
     """Who may have signed; a list holds alternatives."""
     min_build_level: Literal[1, 2, 3] | None = None
     """The SLSA build level. Signed inside the build job is at most 2; 3 needs a `build_signer` from elsewhere."""
+    provenance: ProvenanceText | None = None
+    """What the predicate must say of the build; only with provenance."""
+    summary: SummaryText | None = None
+    """What the predicate must say that a verifier found; needed with a verification summary, and only with one."""
 
 
 class CredentialText(_Text):

@@ -75,6 +75,11 @@ class Code(StrEnum):
     BUILD_LEVEL_TOO_LOW = "build-level-too-low"
     PROVENANCE_CONTRADICTION = "provenance-contradiction"
     EXTERNAL_PARAMETER_UNKNOWN = "external-parameter-unknown"
+    BUILD_TYPE_MISMATCH = "build-type-mismatch"
+    SUMMARY_VERIFIER_MISMATCH = "summary-verifier-mismatch"
+    SUMMARY_RESOURCE_MISMATCH = "summary-resource-mismatch"
+    SUMMARY_FAILED = "summary-failed"
+    SUMMARY_LEVEL_TOO_LOW = "summary-level-too-low"
     RUN_MISMATCH = "run-mismatch"
     # rule
     NO_RULE = "no-rule"
@@ -314,6 +319,29 @@ CATALOGUE: Final[dict[Code, Entry]] = {
         403,
         "A build parameter that its build type does not define",
         "Make provenance with the CI's own attestation step, without parameters of your own.",
+    ),
+    Code.BUILD_TYPE_MISMATCH: Entry(
+        _I, 403, "Built in another way than the rule expects", "Build with the CI that the rule names.", waivable=True
+    ),
+    Code.SUMMARY_VERIFIER_MISMATCH: Entry(
+        _I, 403, "A summary of another verifier", "Send the summary of the verifier that the rule names.", waivable=True
+    ),
+    Code.SUMMARY_RESOURCE_MISMATCH: Entry(
+        _I,
+        403,
+        "A summary about something else",
+        "Have the verifier summarise this file under the URI that the rule names.",
+        waivable=True,
+    ),
+    Code.SUMMARY_FAILED: Entry(
+        _I, 403, "The verifier says that it failed", "Mend what the verifier found and have it verify again."
+    ),
+    Code.SUMMARY_LEVEL_TOO_LOW: Entry(
+        _I,
+        403,
+        "The verifier found a lower level than the rule asks for",
+        "Reach the level that the rule names and have it verified again.",
+        waivable=True,
     ),
     Code.RUN_MISMATCH: Entry(
         _R,

@@ -93,12 +93,14 @@ def test_the_policy_page_has_every_key() -> None:
         r"^\| (`\w+`(?:, `\w+`)*) \|", text.split("## A signer\n")[1].split("\n## ")[0], flags=re.MULTILINE
     )
     assert set(re.findall(r"`(\w+)`", " ".join(cells))) == set(schema["SignerText"]["properties"])
-    parts = text.split("## Credential and release\n")[1].split("\n## ")[0]
-    assert set(re.findall(r"^\| `(\w+\.\w+)` \|", parts, flags=re.MULTILINE)) == {
-        f"{part}.{key}"
-        for part, name in (("credential", "CredentialText"), ("release", "ReleaseText"))
-        for key in schema[name]["properties"]
-    }
+    for heading, shapes in (
+        ("## An attestation", {"provenance": "ProvenanceText", "summary": "SummaryText"}),
+        ("## Credential and release", {"credential": "CredentialText", "release": "ReleaseText"}),
+    ):
+        parts = text.split(f"{heading}\n")[1].split("\n## ")[0]
+        assert set(re.findall(r"^\| `(\w+\.\w+)` \|", parts, flags=re.MULTILINE)) == {
+            f"{part}.{key}" for part, name in shapes.items() for key in schema[name]["properties"]
+        }
 
 
 def test_the_settings_page_has_every_key_with_its_default() -> None:

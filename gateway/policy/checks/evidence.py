@@ -23,6 +23,7 @@ from gateway.policy.checks.past import release_run
 from gateway.policy.checks.provenance import level_reached, provenance_agrees
 from gateway.policy.checks.results import either, failed, judged, passed
 from gateway.policy.checks.signer import signed_by
+from gateway.policy.checks.summary import summary_says
 from gateway.policy.leniency import Leniency, Weight
 from gateway.policy.rules import AttestationRule, Rule, Signer
 from gateway.reasons import Code, Reason
@@ -126,7 +127,8 @@ def _judge(demand: Demand, attestation: Attestation, signer: Signer | None, ref:
         return (*checks, _performed(attestation, about))
     checks += [
         *signed_by(signer, attestation, case.upload.version, about),
-        *provenance_agrees(attestation, about),
+        *provenance_agrees(attestation, asked.provenance, about),
+        *summary_says(attestation, asked.summary, demand.file, case.upload),
         *level_reached(signer, attestation, asked.min_build_level, about),
     ]
     # A key or a person has no run; a CI that is not the expected one still has one to compare.

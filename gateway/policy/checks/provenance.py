@@ -7,9 +7,10 @@ from typing import Final
 from gateway.model.decision import Check
 from gateway.model.evidence import Attestation, Provenance
 from gateway.model.identity import Identity
+from gateway.model.pattern import ascii_lower
 from gateway.policy.checks.comparing import same_builder, same_repository
-from gateway.policy.checks.results import failed, judged, passed, skipped
-from gateway.policy.rules import PROVENANCE, Signer
+from gateway.policy.checks.results import either, failed, judged, passed, skipped
+from gateway.policy.rules import PROVENANCE, ProvenanceRule, Signer
 from gateway.reasons import Code, Reason
 
 # The attempt is left out: a job that signs may be run again by itself.
@@ -29,8 +30,8 @@ _COMPARED: Final = (
 _HOSTED: Final = frozenset({"github-hosted", "gitlab-hosted"})
 
 
-def provenance_agrees(attestation: Attestation, about: str) -> tuple[Check, ...]:
-    """The certificate and the predicate say the same wherever both speak, and no build parameter is unknown.
+def provenance_agrees(attestation: Attestation, wanted: ProvenanceRule, about: str) -> tuple[Check, ...]:
+    """Certificate and predicate say the same wherever both speak, and the predicate says what the rule wants.
 
     Only of provenance predicates: PyPI's publish predicate says nothing (CONTRACTS C.9).
     """
@@ -40,7 +41,11 @@ def provenance_agrees(attestation: Attestation, about: str) -> tuple[Check, ...]
     if said is None:
         expected = "a predicate that says how it was built"
         return (failed("provenance", about, Reason(Code.EVIDENCE_UNSUPPORTED, about, expected, "none that is known")),)
-    return (*_contradictions(attestation.signer, said, about), _parameters(said, about))
+    return (
+        *_contradictions(attestation.signer, said, about),
+        *_wanted(said, wanted, about),
+        _parameters(said, wanted, about),
+    )
 
 
 def _contradictions(signer: Identity | None, said: Provenance, about: str) -> tuple[Check, ...]:
@@ -77,8 +82,43 @@ def _same(issuer: str | None, field: str, proved: str, stated: str) -> bool:
     return proved == stated
 
 
-def _parameters(said: Provenance, about: str) -> Check:
-    unknown = ", ".join(said.unknown_parameters)
+def _wanted(said: Provenance, wanted: ProvenanceRule, about: str) -> list[Check]:
+    """Builder, build type and source are the rule's, where it names them; a key has no certificate to say them."""
+    server, repository = said.build.server, said.build.repository
+    source = None if server is None or repository is None else f"{server}/{repository}"
+    rows = (
+        (
+            "build-type",
+            Code.BUILD_TYPE_MISMATCH,
+            wanted.build_type,
+            said.build_type,
+            said.build_type in wanted.build_type,
+        ),
+        ("provenance-builder", Code.BUILDER_MISMATCH, wanted.builder, said.builder, said.builder in wanted.builder),
+        (
+            "provenance-source",
+            Code.REPOSITORY_MISMATCH,
+            wanted.source,
+            source,
+            any(_same_source(one, source) for one in wanted.source),
+        ),
+    )
+    return [
+        judged(name, about, code, either(expected), got or "none", holds=holds)
+        for name, code, expected, got, holds in rows
+        if expected
+    ]
+
+
+def _same_source(one: str, other: str | None) -> bool:
+    """Whether two repositories with their servers are the same: exactly, but on GitHub without regard to ASCII case."""
+    if other is not None and one.startswith("https://github.com/"):
+        return ascii_lower(one) == ascii_lower(other)
+    return one == other
+
+
+def _parameters(said: Provenance, wanted: ProvenanceRule, about: str) -> Check:
+    unknown = ", ".join(one for one in said.unknown_parameters if one not in wanted.allow_parameters)
     return judged(
         "build-parameters",
         about,
