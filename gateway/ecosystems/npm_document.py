@@ -117,7 +117,7 @@ def claims(document: Document, named: str, package: Package, file: File) -> tupl
     return tuple(Claim(source, key, value, about) for source, key, value in pairs)
 
 
-def rebuilt(document: Document, file: File, package: Package, signatures: tuple[Object, ...] = ()) -> Write:
+def rebuilt(document: Document, file: File, package: Package) -> Write:
     """The request that the registry gets: one version, one tarball, and nothing that nobody checked."""
     manifest: Object = {
         key: value for key, value in document.manifest.items() if not key.startswith("_") or key in _PRIVATE
@@ -129,8 +129,6 @@ def rebuilt(document: Document, file: File, package: Package, signatures: tuple[
         "shasum": digests["sha1"].hex(),
         "tarball": f"http://localhost/{package.name}/-/{name}",  # registries put their own address there
     }
-    if signatures:
-        dist["signatures"] = list[Json](signatures)
     manifest |= {"_id": f"{package.name}@{package.version}", "dist": dist}
     whole: Object = {"_id": package.name, "name": package.name}
     whole |= {key: document.whole[key] for key in _TEXTS if isinstance(document.whole.get(key), str)}
