@@ -95,6 +95,10 @@ layers: $(INSTALLED) ## imports point one way
 quick: $(INSTALLED) ## the tests that need no other program and take under a minute
 	@$(BIN)/pytest -q -m "not slow" tests/unit tests/contract tests/corpus $(ARGS)
 
+.PHONY: mutants
+mutants: $(INSTALLED) ## break each check of policy and verification once and see a test fail (minutes; ARGS=signer.py)
+	@$(BIN)/python -m tests.mutants.all $(ARGS)
+
 SECONDS ?= 60
 FUZZER := .tools/fuzz
 

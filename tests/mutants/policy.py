@@ -1,28 +1,17 @@
-"""Break each check of the policy once and see a test fail: `python tests/mutants/policy.py [part of a file's name]`.
+"""Break each check of the policy once and see a test fail: `python -m tests.mutants.policy [part of a path]`.
 
-Each row names a file, a text that stands in it exactly once, and what it is turned into. The mutants run in a copy of
-the tree; a survivor, or a row whose text is gone, ends with exit code 1.
+A survivor, or a row whose text is gone, ends with exit code 1.
 """
 
-# ruff: noqa: T201 - printing is its job
 from __future__ import annotations
 
-import shutil
-import subprocess
 import sys
-import tempfile
-from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
-ROOT: Final = Path(__file__).parents[2]
+from tests.lab.mutation import Mutant, run
+
 TESTS: Final = ("tests/unit/policy", "tests/property/test_policy.py")
 CHECKS: Final = "gateway/policy/checks"
-
-
-class Mutant(NamedTuple):
-    file: str
-    old: str
-    new: str
 
 
 MUTANTS: Final = (
@@ -224,12 +213,12 @@ MUTANTS: Final = (
         "            if asked.asks_for(attestation.predicate_type):\n",
         "            if True:\n",
     ),
-    Mutant(f"{CHECKS}/evidence.py", "for signer in asked.signers:", "for signer in asked.signers[:1]:"),
+    Mutant(f"{CHECKS}/evidence.py", "else asked.signers", "else asked.signers[:1]"),
     Mutant(f"{CHECKS}/evidence.py", "if signer.repository and rule.credential.same_run:", "if signer.repository:"),
     Mutant(f"{CHECKS}/evidence.py", "if signer.repository and rule.credential.same_run:", "if False:"),
     Mutant(f"{CHECKS}/evidence.py", "if signer.repository and rule.release.same_run:", "if False:"),
     Mutant(f"{CHECKS}/evidence.py", "key=lambda one: all(", "key=lambda one: not all("),
-    Mutant(f"{CHECKS}/evidence.py", "        *provenance_agrees(attestation, about),\n", ""),
+    Mutant(f"{CHECKS}/evidence.py", "        *provenance_agrees(attestation, asked.provenance, about),\n", ""),
     Mutant(f"{CHECKS}/evidence.py", "        *level_reached(signer, attestation, asked.min_build_level, about),\n", ""),
     # request
     Mutant(f"{CHECKS}/request.py", "if finding.evidence.source is Source.REQUEST]", "]"),
@@ -294,45 +283,34 @@ MUTANTS: Final = (
     Mutant("gateway/policy/decide.py", "for file in upload.files]", "for file in upload.files[:1]]"),
     Mutant("gateway/policy/decide.py", "is not Result.LIFTED for check", "is not Result.SKIPPED or True for check"),
     Mutant("gateway/policy/decide.py", "        and lenient.weight(one.checks) is Weight.NOTHING\n", ""),
+    # provenance and summary as the rule wants them
+    Mutant(f"{CHECKS}/provenance.py", "said.build_type in wanted.build_type", "True"),
+    Mutant(f"{CHECKS}/provenance.py", "said.builder in wanted.builder", "True"),
+    Mutant(f"{CHECKS}/provenance.py", "any(_same_source(one, source) for one in wanted.source)", "True"),
+    Mutant(f"{CHECKS}/provenance.py", 'f"{server}/{repository}"', 'f"https://github.com/{repository}"'),
+    Mutant(f"{CHECKS}/provenance.py", 'one.startswith("https://github.com/")', "True"),
+    Mutant(f"{CHECKS}/provenance.py", "return ascii_lower(one) == ascii_lower(other)", "return one == other"),
+    Mutant(
+        f"{CHECKS}/provenance.py",
+        "return ascii_lower(one) == ascii_lower(other)",
+        "return one.casefold() == other.casefold()",
+    ),
+    Mutant(f"{CHECKS}/provenance.py", " if one not in wanted.allow_parameters)", " if not wanted.allow_parameters)"),
+    Mutant(f"{CHECKS}/summary.py", "said.verifier == wanted.verifier", "True"),
+    Mutant(f"{CHECKS}/summary.py", "said.resource in resources", "True"),
+    Mutant(f"{CHECKS}/summary.py", "holds=said.passed", "holds=True"),
+    Mutant(f"{CHECKS}/summary.py", " and match[1] == wanted.track", ""),
+    Mutant(f"{CHECKS}/summary.py", "int(match[2]) >= wanted.level", "int(match[2]) == wanted.level"),
+    Mutant(f"{CHECKS}/summary.py", "int(match[2]) >= wanted.level", "True"),
+    Mutant(f"{CHECKS}/summary.py", "_LEVEL.fullmatch(level)", "_LEVEL.match(level)"),
+    Mutant(f"{CHECKS}/summary.py", "_LEVEL.fullmatch(level)", "_LEVEL.search(level)"),
+    Mutant(f"{CHECKS}/summary.py", "attestation.predicate_type != SUMMARY and wanted is None", "wanted is None"),
+    Mutant(f"{CHECKS}/summary.py", "for values in (spelled, canonical)", "for values in (spelled,)"),
+    Mutant(
+        f"{CHECKS}/evidence.py", "        *summary_says(attestation, asked.summary, demand.file, case.upload),\n", ""
+    ),
 )
 
 
-def main(wanted: str) -> int:
-    mutants = [mutant for mutant in MUTANTS if wanted in mutant.file]
-    bad = []
-    with tempfile.TemporaryDirectory() as name:
-        tree = Path(name)
-        for part in ("gateway", "policy", "trust_roots", "tests/lab", *TESTS):
-            source = ROOT / part
-            (tree / part).parent.mkdir(parents=True, exist_ok=True)
-            if source.is_dir():
-                shutil.copytree(source, tree / part, ignore=shutil.ignore_patterns("__pycache__"))
-            else:
-                shutil.copy(source, tree / part)
-        shutil.copy(ROOT / "pyproject.toml", tree)
-        if not _tests_pass(tree):
-            print("the tests fail without any mutant")
-            return 1
-        for mutant in mutants:
-            path = tree / mutant.file
-            text = path.read_text()
-            if text.count(mutant.old) != 1:
-                bad.append(mutant)
-                print(f"STALE    {mutant.file}: {mutant.old!r}")
-                continue
-            path.write_text(text.replace(mutant.old, mutant.new))
-            if _tests_pass(tree):
-                bad.append(mutant)
-                print(f"SURVIVED {mutant.file}: {mutant.old!r} -> {mutant.new!r}")
-            path.write_text(text)
-    print(f"{len(mutants) - len(bad)} of {len(mutants)} mutants killed")
-    return 1 if bad else 0
-
-
-def _tests_pass(tree: Path) -> bool:
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *TESTS]
-    return subprocess.run(command, cwd=tree, capture_output=True, check=False).returncode == 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1] if len(sys.argv) > 1 else ""))
+    sys.exit(run(MUTANTS, TESTS, *sys.argv[1:2]))
