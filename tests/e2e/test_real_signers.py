@@ -22,6 +22,7 @@ from tests.lab import signers
 OURS = github_identity()
 OTHERS = github_identity("mallory/libs")
 PROVENANCE = "https://slsa.dev/provenance/v1"
+SUMMARY = "https://slsa.dev/verification_summary/v1"
 _SIGNER = """{
           issuer: https://token.actions.githubusercontent.com, repository: acme/libs,
           workflow: .github/workflows/release.yml, ref: "refs/tags/v{version}", runner: github-hosted"""
@@ -45,6 +46,13 @@ rules:
       - predicate: {PROVENANCE}
         trust_roots: [sandbox]
         signer: {_SIGNER}}}
+  - name: summarised
+    packages: ["pkg:pypi/acme-summarised-*"]
+    attestations:
+      - predicate: {SUMMARY}
+        trust_roots: [sandbox]
+        signer: {_SIGNER}}}
+        summary: {{verifier: "https://verifier.acme.example/v1", min_level: SLSA_BUILD_LEVEL_3}}
 """
 
 
@@ -69,6 +77,9 @@ class Job:
         return (*known, "--identity-token", self.token)
 
 
+Sign = Callable[[Job], Awaitable[Path]]
+
+
 async def sigstore_sign(job: Job) -> Path:
     return await signers.sigstore(job.home, job.config, "sign", "--identity-token", job.token, job.file)
 
@@ -89,7 +100,24 @@ async def cosign_attest(job: Job) -> Path:
     return job.home / "bundle.json"
 
 
-Sign = Callable[[Job], Awaitable[Path]]
+def cosign_summarise(result: str) -> Sign:
+    """What a verifier's job does: a summary of what it found."""
+
+    async def sign(job: Job) -> Path:
+        found = {
+            "verifier": {"id": "https://verifier.acme.example/v1"},
+            "resourceUri": "pkg:pypi/acme-summarised-lib@1.0.0",
+            "verificationResult": result,
+            "verifiedLevels": ["SLSA_BUILD_LEVEL_3"],
+        }
+        summary = job.home / "summary.json"
+        summary.write_text(json.dumps(found))
+        await signers.cosign(job.home, "attest-blob", *job.cosign, "--predicate", summary, "--type", SUMMARY, job.file)
+        return job.home / "bundle.json"
+
+    return sign
+
+
 SIGN: dict[tuple[str, str], Sign] = {
     ("signed", "sigstore"): sigstore_sign,
     ("attested", "sigstore"): sigstore_attest,
@@ -169,6 +197,13 @@ def test_a_plain_signature_names_nothing_and_so_needs_a_rule_that_says_so(bench:
     of = wheel("acme-bound-lib", "1.0.0")
     bench.attach(of, bench.sign(of, sigstore_sign, OURS))
     assert bench.publish(of) == {"evidence-name-mismatch"}
+
+
+def test_a_verifiers_summary_stands_in_for_provenance_where_it_says_passed(bench: Bench) -> None:
+    of = wheel("acme-summarised-lib", "1.0.0")
+    for result, codes in (("FAILED", {"summary-failed"}), ("PASSED", set())):
+        bench.attach(of, bench.sign(of, cosign_summarise(result), OURS))
+        assert bench.publish(of) == codes
 
 
 def test_a_signature_of_other_bytes_serves_nobody(bench: Bench) -> None:
