@@ -104,24 +104,23 @@ async def test_a_form_that_two_parsers_read_differently_is_refused(gate: LabGate
 
 
 @pytest.mark.parametrize(
-    "name",
+    ("name", "code"),
     [
-        "../acme_good-1.0.0-py3-none-any.whl",
-        "acme_good-1.0.0-py3-none-any.whl/..",
-        "a\\acme_good-1.0.0-py3-none-any.whl",
-        "acme_good-1.0.0-py3-none-any.whl.",
-        "acme_good-1.0.0-py3-none-any.WHL",
-        "acme_good-1.0.0-py3-none-any.whl\u202e",
-        "acme_good-1.0.0.exe",
-        "acme_good.whl",
+        ("../acme_good-1.0.0-py3-none-any.whl", "file-name-invalid"),
+        ("acme_good-1.0.0-py3-none-any.whl/..", "upload-malformed"),
+        ("a\\acme_good-1.0.0-py3-none-any.whl", "upload-malformed"),
+        ("acme_good-1.0.0-py3-none-any.whl.", "upload-malformed"),
+        ("acme_good-1.0.0-py3-none-any.WHL", "upload-malformed"),
+        ("acme_good-1.0.0-py3-none-any.whl\u202e", "upload-malformed"),
+        ("acme_good-1.0.0.exe", "upload-malformed"),
+        ("acme_good.whl", "file-name-invalid"),
     ],
 )
-async def test_path_tricks_and_foreign_names_are_refused(gate: LabGate, name: str) -> None:
+async def test_path_tricks_and_foreign_names_are_refused(gate: LabGate, name: str, code: str) -> None:
     parts = [*(f for f in fields(gate)), content(name=name)]
     status, _ = await sent(gate, parts)
     assert status == 400
-    assert await gate.codes() <= {"file-name-invalid", "upload-malformed"}
-    assert len(await gate.codes()) == 1
+    assert await gate.codes() == {code}
     assert not gate.registry.writes
 
 
@@ -221,5 +220,5 @@ async def test_another_spelling_of_a_published_name_is_the_same_name(gate: LabGa
     assert (await gate.upload())[0] == 200
     respelled = Distribution("Acme.Good-1.0-py3-none-any.whl", wheel("acme-good", "1.0.0", source="# x\n").content)
     await gate.upload(respelled, fields={"name": "acme-good", "version": "1.0.0"})
-    assert "version-exists" in await gate.codes() or "archive-malformed" in await gate.codes()
+    assert await gate.codes() == {"version-exists"}
     assert gate.registry.files == {GOOD.name: GOOD.content}
