@@ -12,7 +12,7 @@ import click
 
 from gateway import limits
 from gateway.config import load_trust_roots, read_policy_files, shipped_trust_roots
-from gateway.ecosystems import ECOSYSTEMS
+from gateway.ecosystems import PACKAGES
 from gateway.ecosystems.protocol import Refused
 from gateway.errors import ConfigurationError
 from gateway.model.case import Action, Case, Grant, GrantKind
@@ -40,7 +40,7 @@ from gateway.verification import detect
 @click.option("--policy", "policy_dir", type=click.Path(file_okay=False, path_type=Path), default="policy")
 @click.option("--trust-roots", "roots_dir", type=click.Path(file_okay=False, path_type=Path), help="Default: shipped.")
 @click.option("--registry", default="local", help="The registry's name, where rules name registries.")
-@click.option("--ecosystem", type=click.Choice(sorted(ECOSYSTEMS)), default="pypi", show_default=True)
+@click.option("--ecosystem", type=click.Choice(sorted(PACKAGES)), default="pypi", show_default=True)
 @click.option("--allow-sandbox", is_flag=True, help="Admit a sandbox Sigstore's certificates (rehearsals).")
 @click.option("--json", "as_json", is_flag=True, help="Print the whole decision as JSON.")
 def verify(
@@ -82,7 +82,7 @@ def _trust(policy_dir: Path, roots_dir: Path, *, allow_sandbox: bool) -> Trust:
 def _decide(artifact: Path, registry: Registry, purl: str | None, evidence: tuple[Path, ...], trust: Trust) -> Decision:
     at = now()
     with artifact.open("rb") as handle:
-        upload = ECOSYSTEMS[registry.ecosystem].local(registry, artifact.name, handle)
+        upload = PACKAGES[registry.ecosystem].local(registry, artifact.name, handle)
         if isinstance(upload, Refused):
             return refuse(upload.reasons, trust.policy.revision)
         if purl is not None and purl.partition("@")[0] != upload.purl:

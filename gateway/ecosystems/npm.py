@@ -41,7 +41,7 @@ _NOSNIFF: Final = ("X-Content-Type-Options", "nosniff")
 
 
 class Npm:
-    """The protocol; see `gateway.ecosystems.protocol.Ecosystem` for what each method promises."""
+    """The protocol; see `gateway.ecosystems.protocol.Packages` for what each method promises."""
 
     @property
     def name(self) -> str:

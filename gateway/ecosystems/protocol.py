@@ -1,9 +1,12 @@
 """What an ecosystem is to the rest of the program: the values and the methods every protocol has.
 
-A protocol is plain synchronous code. It recognises a request (`route`), takes its body piece by piece (`receiver`),
-reads an `Upload` from it (`assemble`), writes the request the registry gets instead (`forward`), says what the
-registry holds (`holdings`), shows a document to a reader (`present`), and puts a refusal into the words its own client
-prints (`render`). It opens no socket and no file; large bodies are seekable handles that it is given.
+A protocol is plain synchronous code that opens no socket and no file; large bodies are seekable handles that it is
+given. Every one recognises a request (`route`) and puts a refusal into the words its own client prints (`render`).
+
+There are two kinds. With `Packages` (PyPI, npm) a publish is one request: its body is taken piece by piece
+(`receiver`), an `Upload` is read from it (`assemble`), the request the registry gets instead is written (`forward`); it
+says what the registry holds (`holdings`) and shows a document to a reader (`present`). With a depot (OCI) content is
+deposited by its digest in many requests, and named afterwards: see `gateway.ecosystems.oci`.
 """
 
 from __future__ import annotations
@@ -166,18 +169,25 @@ class Reply:
 
 
 class Ecosystem(Protocol):
-    """One protocol. Adding one is a file with these methods and a line in `ECOSYSTEMS`."""
+    """One protocol: what every one has. Adding one is a file with its methods and a line in `ECOSYSTEMS`."""
 
     @property
     def name(self) -> str:
         """What settings and purls call it."""
 
+    def route(self, head: Head) -> Route:
+        """Recognise a request by its head alone; what is not recognised is UNKNOWN, never a read."""
+
+    def render(self, reasons: tuple[Reason, ...], link: str, head: Head) -> Reply:
+        """Put a refusal into the words the client of this request prints; every reason is in it."""
+
+
+class Packages(Ecosystem, Protocol):
+    """A protocol whose publish is one request that holds the whole upload (PyPI, npm)."""
+
     @property
     def page_type(self) -> str:
         """The media type in which `holdings` reads a package's document."""
-
-    def route(self, head: Head) -> Route:
-        """Recognise a request by its head alone; what is not recognised is UNKNOWN, never a read."""
 
     def receiver(self, head: Head, spool: BinaryIO, limit: int) -> Receiver:
         """Make the reader of one publish request's body; `limit` bounds the file in bytes. Raises `Malformed`."""
@@ -211,6 +221,3 @@ class Ecosystem(Protocol):
 
     def published(self) -> Reply:
         """Answer a publish that went through."""
-
-    def render(self, reasons: tuple[Reason, ...], link: str, head: Head) -> Reply:
-        """Put a refusal into the words the client of this request prints; every reason is in it."""

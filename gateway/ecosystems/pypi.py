@@ -42,7 +42,7 @@ _TEXT: Final = (("Content-Type", "text/plain; charset=utf-8"),)
 
 
 class PyPI:
-    """The protocol; see `gateway.ecosystems.protocol.Ecosystem` for what each method promises."""
+    """The protocol; see `gateway.ecosystems.protocol.Packages` for what each method promises."""
 
     @property
     def name(self) -> str:

@@ -42,7 +42,8 @@ class IntentFile:
 class Intent:
     """A publish that was accepted and is being carried out. `id` is its record's id.
 
-    `problem` is what a person must know about a settlement other than PUBLISHED.
+    `movable` says that its names may be bound to other bytes already, and move (an OCI tag). `problem` is what a person
+    must know about a settlement other than PUBLISHED.
     """
 
     id: str
@@ -54,6 +55,7 @@ class Intent:
     step: Step = Step.DECIDED
     settlement: Settlement | None = None
     problem: str = ""
+    movable: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,6 +68,7 @@ class Upload:
 
     `purl` is normalised and without version; `name` is the ecosystem's normalised name; `version` the exact text of
     the package's own metadata (what `{version}` in a rule's ref stands for), `canonical_version` its normal form.
+    `movable` says that the version is a name that may move to other bytes (an OCI tag), unless a rule forbids it.
     """
 
     registry: Registry
@@ -78,3 +79,4 @@ class Upload:
     files: tuple[File, ...]
     claims: tuple[Claim, ...] = ()
     request_rules: RequestRules = RequestRules()
+    movable: bool = False

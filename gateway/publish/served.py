@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway import limits
-from gateway.ecosystems.protocol import Ecosystem
+from gateway.ecosystems.protocol import Packages
 from gateway.model.upload import Registry
 from gateway.policy import Policy
 from gateway.upstream import Upstream
@@ -20,7 +20,7 @@ class Served:
     """
 
     registry: Registry
-    ecosystem: Ecosystem
+    ecosystem: Packages
     upstream: Upstream
     public_url: str
     removable: bool = False

@@ -22,7 +22,7 @@ from gateway.config import (
     load_trust_roots,
     read_policy_files,
 )
-from gateway.ecosystems import ECOSYSTEMS
+from gateway.ecosystems import PACKAGES
 from gateway.errors import ConfigurationError, StoreError
 from gateway.model.upload import Registry
 from gateway.policy import load_policy
@@ -124,7 +124,7 @@ def _mounted(registry: RegistrySettings, own: str, listen: Listen, port: int) ->
     credential = registry.upstream_credential
     served = Served(
         registry=Registry(registry.name, registry.ecosystem),
-        ecosystem=ECOSYSTEMS[registry.ecosystem],
+        ecosystem=PACKAGES[registry.ecosystem],
         upstream=Upstream(registry.name, registry.upstream, credential.reveal() if credential else None),
         public_url=own,
         removable=registry.remove is Removal.PYPISERVER,

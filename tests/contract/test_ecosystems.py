@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.demo.packages import wheel
-from gateway.ecosystems import ECOSYSTEMS
+from gateway.ecosystems import ECOSYSTEMS, PACKAGES
 from gateway.ecosystems.protocol import Assembled, Head, Refused, Verb, Write
 from gateway.errors import Malformed
 from gateway.model.upload import Registry
@@ -108,7 +108,7 @@ SAMPLES = {
         reads=("/simple/", "/simple/acme-good/", f"/packages/{WHEEL.name}"),
     ),
 }  # fmt: skip
-NAMES = sorted(set(SAMPLES) & set(ECOSYSTEMS))
+NAMES = sorted(set(SAMPLES) & set(PACKAGES))
 PATHS = st.one_of(
     st.text(max_size=40).map(lambda text: f"/{text}"),
     st.lists(
@@ -129,7 +129,7 @@ def taken(
 ) -> tuple[Assembled | Refused | Malformed, io.BytesIO]:
     """Give a protocol a body as the gateway would."""
     spool = io.BytesIO()
-    protocol = ECOSYSTEMS[name]
+    protocol = PACKAGES[name]
     try:
         receiver = protocol.receiver(head, spool, 1 << 24)
         for start in range(0, len(body), chunk):
@@ -153,7 +153,7 @@ def test_a_protocol_knows_its_name_and_has_a_sample_here(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_its_own_publish_and_reads_are_recognised(name: str) -> None:
-    sample, protocol = SAMPLES[name], ECOSYSTEMS[name]
+    sample, protocol = SAMPLES[name], PACKAGES[name]
     assert protocol.route(sample.head).verb is Verb.PUBLISH
     for path in sample.reads:
         for method in ("GET", "HEAD"):

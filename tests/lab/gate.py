@@ -23,7 +23,7 @@ from gateway.config import ReadAuth, load_trust_roots
 from gateway.credentials import mint, new_id
 from gateway.demo.packages import Distribution, wheel, wheel_name, write_large_wheel
 from gateway.demo.scenarios import POLICY
-from gateway.ecosystems import ECOSYSTEMS
+from gateway.ecosystems import PACKAGES
 from gateway.model.case import Action, Grant, GrantKind
 from gateway.model.identity import Identity
 from gateway.model.upload import Registry
@@ -261,7 +261,7 @@ async def lab_gate(
         base = f"http://127.0.0.1:{bound.getsockname()[1]}"
         of = Served(
             Registry("python", ecosystem),
-            ECOSYSTEMS[ecosystem],
+            PACKAGES[ecosystem],
             Upstream("python", upstream or behind.base, CREDENTIAL),
             base,
             address=f"{base}/{ecosystem}",

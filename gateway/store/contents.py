@@ -1,0 +1,88 @@
+"""`Contents`: what the record knows of content that is kept by digest: what it is made of, who may see it, what waits.
+
+Which digest a tag has is a published name like any other: the canonical name is `<repository>:<tag>`, its sha256 the
+manifest's. An intent that may move a name is `movable`. Rules that every implementation keeps:
+
+* `Store.begin` with an intent marks the intent's content (found by repository and sha256) as accepted, in the same
+  transaction; it is shown from then on, with all that it links to.
+* `Store.settle` as PUBLISHED moves the name, and in the same transaction ends the holds of that tag that were opened no
+  later than the intent: released where they are of the same content, superseded where not.
+* `sight` follows links upward to something accepted, never through what is revoked. Evidence hangs below its subject.
+* `version` changes with every commit of this process, and with another's within `limits.STORE_WATCH_SECONDS`; it never
+  blocks. What was read before the call may be kept under the number it gave.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from datetime import datetime
+
+from gateway.model.content import Content, Ending, Hold, Place, Sight
+from gateway.model.digest import Digest
+from gateway.model.intent import Record
+
+
+class Contents(ABC):
+    """What the record knows of content kept by digest; every method that writes returns when the write is durable."""
+
+    @abstractmethod
+    def version(self) -> int:
+        """A number that changes whenever an answer of this interface may; never blocks."""
+
+    @abstractmethod
+    async def journal(self, place: Place, content: Content, at: datetime) -> None:
+        """Note content before it is stored: hidden until something accepted holds it.
+
+        A second time adds a subject that was not there, and changes nothing else.
+        """
+
+    @abstractmethod
+    async def content(self, place: Place, digest: Digest) -> Content | None:
+        """What was noted of a digest in this repository."""
+
+    @abstractmethod
+    async def sight(self, place: Place, digest: Digest) -> Sight:
+        """Whether readers of this repository may see a digest; a revoked one is HIDDEN, known or not."""
+
+    @abstractmethod
+    async def referrers(self, place: Place, subject: Digest) -> tuple[Content, ...]:
+        """The verified evidence of a subject, oldest first."""
+
+    @abstractmethod
+    async def tags(self, place: Place) -> Mapping[str, Digest]:
+        """Every tag of the repository that was published through the gateway, with the digest it has."""
+
+    @abstractmethod
+    async def tag(self, place: Place, tag: str) -> Digest | None:
+        """One tag's digest."""
+
+    @abstractmethod
+    async def untag(self, place: Place, tag: str, at: datetime) -> None:
+        """A tag was deleted; its name is free, what it had stays in the history."""
+
+    @abstractmethod
+    async def drop(self, place: Place, digest: Digest, at: datetime) -> None:
+        """Content was deleted: it is no longer accepted, and the tags that had it are gone."""
+
+    # --- holds ----------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    async def hold(self, record: Record, hold: Hold) -> None:
+        """Write the decision to hold and the hold, in one transaction; other holds of the tag stay."""
+
+    @abstractmethod
+    async def open_holds(self, registry: str) -> tuple[Hold, ...]:
+        """Every hold of a registry that has not ended, oldest first."""
+
+    @abstractmethod
+    async def holds(self, registry: str | None, limit: int) -> tuple[Hold, ...]:
+        """Holds, newest first, ended ones too."""
+
+    @abstractmethod
+    async def hold_of(self, record_id: str) -> Hold | None:
+        """The hold that a record opened."""
+
+    @abstractmethod
+    async def end_hold(self, hold_id: str, ending: Ending, problem: str, at: datetime) -> bool:
+        """End a hold; False where it has ended already, or a publish of it is under way."""
