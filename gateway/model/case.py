@@ -89,7 +89,10 @@ class History:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """Everything `decide` may depend on. `decode(encode(case)) == case`, so it can be decided again."""
+    """Everything `decide` may depend on. `decode(encode(case)) == case`, so it can be decided again.
+
+    `pushed` is when the upload came, where it was held and is decided later: its credential had to be in force then.
+    """
 
     at: datetime
     upload: Upload
@@ -97,3 +100,4 @@ class Case:
     findings: tuple[Finding, ...]
     history: History = History()
     waivers: tuple[Waiver, ...] = ()
+    pushed: datetime | None = None

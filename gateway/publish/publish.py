@@ -36,6 +36,7 @@ from gateway.policy import decide, refuse
 from gateway.publish.evidence import gather, measure_covered, verify_all
 from gateway.publish.served import Served, Trust
 from gateway.publish.settle import digest_of, holdings, settle
+from gateway.publish.spending import take_uses, withdrawn
 from gateway.publish.spool import Spool, SpooledBody, SpoolFull
 from gateway.publish.turns import Turns
 from gateway.reasons import Code, Reason
@@ -172,7 +173,8 @@ class Publisher:
 
     async def _begin(self, attempt: _Attempt, record: Record, upload: Upload) -> Intent | Reply:
         """Write record and intent, or answer why an upload that was accepted may not be carried out after all."""
-        if taken := await self._withdrawn(attempt) or await self._take_uses(attempt, record):
+        grant = attempt.grant
+        if taken := await withdrawn(self._store, grant) or await take_uses(self._store, grant, record):
             return await self._overtaken(attempt, record, taken)
         files = tuple(IntentFile(f.name, f.canonical, f.sha256, f.size) for f in upload.files)
         intent = Intent(record.id, upload.registry.name, upload.name, upload.version, files, record.at)
@@ -207,21 +209,6 @@ class Publisher:
         self._around.stepped(Step.FORWARDED)
         await self._store.settle(intent.id, Settlement.PUBLISHED, "", self._around.now())  # 10
         self._around.stepped(Step.SETTLED)
-        return None
-
-    async def _withdrawn(self, attempt: _Attempt) -> Reason | None:
-        """Whether the grant was revoked since the request came: a long upload must not outlive its token."""
-        if await self._store.grant_by_id(attempt.grant.id) is not None:
-            return None
-        return Reason(Code.CREDENTIAL_INVALID, f"token {attempt.grant.id}", "a token that is not revoked", "revoked")
-
-    async def _take_uses(self, attempt: _Attempt, record: Record) -> Reason | None:
-        """Use up what may be used only so often: the grant's uses, and the waivers that the decision rests on."""
-        for waiver in record.decision.waivers:
-            if not await self._store.use_waiver(waiver, record.id, record.at):
-                return Reason(Code.PUBLISH_UNSETTLED, f"waiver {waiver}", "unused", "used by another publish")
-        if attempt.grant.uses_left is not None and not await self._store.use_grant(attempt.grant.id):
-            return Reason(Code.CREDENTIAL_EXPIRED, f"token {attempt.grant.id}", "a use left", "none")
         return None
 
     async def _forward(self, served: Served, assembled: Assembled, spooled: SpooledBody) -> _Failure | None:

@@ -38,8 +38,8 @@ def credential_covers(case: Case) -> tuple[Check, ...]:
 
 
 def credential_in_force(case: Case) -> tuple[Check, ...]:
-    """The grant is in its time, the end excluded, and has a use left."""
-    grant, about = case.grant, _ABOUT
+    """The grant was in its time when the upload came, the end excluded, and has a use left."""
+    grant, about, came = case.grant, _ABOUT, case.pushed or case.at
     expected = f"from {grant.not_before.isoformat(timespec='seconds')} to {grant.expires.isoformat(timespec='seconds')}"
     checks = [
         judged(
@@ -47,8 +47,8 @@ def credential_in_force(case: Case) -> tuple[Check, ...]:
             about,
             Code.CREDENTIAL_EXPIRED,
             expected,
-            case.at.isoformat(timespec="seconds"),
-            holds=grant.not_before <= case.at < grant.expires,
+            came.isoformat(timespec="seconds"),
+            holds=grant.not_before <= came < grant.expires,
         )
     ]
     if grant.uses_left is not None:

@@ -70,6 +70,9 @@ ACCEPTED = {
     "a digest nobody here computes": covering(lab.subject(sha256=SHA256, gitCommit="0" * 40)),
     "the last second of a grant": lab.case(by=grant(expires=lab.AT + timedelta(seconds=1))),
     "the first second of a grant": lab.case(by=grant(not_before=lab.AT)),
+    "a grant that expired while the upload was held": replace(
+        lab.case(by=grant(expires=lab.AT)), pushed=lab.AT - timedelta(seconds=1)
+    ),
     "the last use of a grant": lab.case(by=grant(uses_left=1)),
     "the same bytes again": lab.case(history=History(bound=((lab.CANONICAL, SHA256),))),
     "another name that is bound": lab.case(history=History(bound=(("acme_lib-1.tar.gz", OTHER),))),
@@ -202,6 +205,10 @@ REJECTED: dict[str, tuple[Case, set[str]]] = {
     "a grant to attach": (lab.case(by=grant(actions=frozenset({Action.ATTACH}))), {"credential-scope"}),
     "a grant of tomorrow": (lab.case(by=grant(not_before=lab.AT + timedelta(seconds=1))), {"credential-expired"}),
     "a grant that expires now": (lab.case(by=grant(expires=lab.AT)), {"credential-expired"}),
+    "a grant that had expired when the upload came": (
+        replace(lab.case(by=grant(expires=lab.AT)), pushed=lab.AT),
+        {"credential-expired"},
+    ),
     "a grant without uses": (lab.case(by=grant(uses_left=0)), {"credential-expired"}),
     "a grant of another run": (lab.case(by=grant(holder=ci(run="6"))), {"credential-run-mismatch"}),
     "a grant of the run in another repository": (
