@@ -42,8 +42,8 @@ class IntentFile:
 class Intent:
     """A publish that was accepted and is being carried out. `id` is its record's id.
 
-    `movable` says that its names may be bound to other bytes already, and move (an OCI tag). `problem` is what a person
-    must know about a settlement other than PUBLISHED.
+    `movable` says that its names may be bound to other bytes already, and move (an OCI tag); `hold` is the hold that it
+    releases, which must not have ended. `problem` is what a person must know about a settlement other than PUBLISHED.
     """
 
     id: str
@@ -56,6 +56,7 @@ class Intent:
     settlement: Settlement | None = None
     problem: str = ""
     movable: bool = False
+    hold: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

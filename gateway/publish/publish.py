@@ -335,7 +335,7 @@ def _conflict(conflict: Conflict, file: IntentFile) -> Reason:
             return Reason(Code.VERSION_EXISTS, file.name, f"sha256:{conflict.sha256}", f"sha256:{file.sha256}")
         case Cause.REVOKED:
             return Reason(Code.DIGEST_REVOKED, file.name, got=f"sha256:{file.sha256}")
-        case Cause.OPEN | Cause.DAMAGED:
+        case Cause.OPEN | Cause.DAMAGED | Cause.ENDED:
             return Reason(Code.PUBLISH_UNSETTLED, file.name, "no other publish of this name", conflict.cause.value)
 
 

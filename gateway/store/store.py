@@ -40,6 +40,7 @@ class Cause(StrEnum):
     OPEN = "open"  # another publish of the name is under way
     DAMAGED = "damaged"  # an earlier publish left other bytes in the registry
     REVOKED = "revoked"  # these bytes were withdrawn since the history was read
+    ENDED = "ended"  # the hold that it would release has ended
 
 
 @dataclass(frozen=True, slots=True)

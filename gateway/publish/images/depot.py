@@ -30,6 +30,10 @@ class Depot:
         """A repository of this registry."""
         return Place(self.registry.name, repository)
 
+    def deposits(self, repository: str) -> str:
+        """The repository at the upstream in which what is not accepted yet is kept."""
+        return f"{self.quarantine}/{repository}" if self.quarantine else repository
+
     def permalink(self, record: str) -> str:
         """The address of a decision's page."""
         return f"{self.public_url}/-/d/{record}"
