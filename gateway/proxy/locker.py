@@ -23,8 +23,9 @@ from gateway.ecosystems.rendering import lines, phrase, status_of
 from gateway.errors import Malformed, StoreError, TooLarge
 from gateway.model.case import Action
 from gateway.model.digest import STRONG, Digest
-from gateway.model.evidence import Evidence, EvidenceRef, Finding, Format, Source
+from gateway.model.evidence import Evidence, EvidenceRef, Finding, Source
 from gateway.proxy.authenticate import Authenticator
+from gateway.publish.evidence import against
 from gateway.publish.publish import Publisher, Surroundings
 from gateway.publish.served import Trust
 from gateway.reasons import Code, Reason
@@ -65,7 +66,7 @@ class Locker:
             return self._refusal(grant)
         digests = _digests(head.query)
         evidence, findings = await asyncio.to_thread(_verified, await _whole(body), digests, self.publisher.trust, now)
-        if reasons := _against(findings, digests):
+        if reasons := against(findings, digests):
             return self._refusal(*reasons)
         if not await self.authenticator.store.put_evidence(evidence, digests, grant.id, now):
             limit = f"at most {limits.EVIDENCE_PER_DIGEST} pieces for one digest from one credential"
@@ -125,18 +126,3 @@ async def _whole(body: AsyncIterator[bytes]) -> bytes:
         if len(whole) > limits.EVIDENCE_BYTES:
             raise TooLarge("the evidence", f"{limits.EVIDENCE_BYTES} bytes")
     return bytes(whole)
-
-
-def _against(findings: tuple[Finding, ...], digests: tuple[Digest, ...]) -> tuple[Reason, ...]:
-    """Why this evidence is not kept: it verified nowhere, or covers none of the digests it was sent for."""
-    verified = [finding.attestation for finding in findings if finding.attestation]
-    if not verified:
-        none = Reason(Code.CERTIFICATE_UNTRUSTED, "the evidence", "a trust root that knows its signer", "no trust root")
-        return tuple(reason for finding in findings for reason in finding.reasons) or (none,)
-    if any(finding.attestation and finding.evidence.format is Format.LINK for finding in findings):
-        return ()  # a link says what its own step made, and the file may come of a later one
-    covered = {digest for attestation in verified for subject in attestation.covers for digest in subject.digests}
-    if covered & set(digests):
-        return ()
-    got = ", ".join(str(digest) for digest in sorted(covered))
-    return (Reason(Code.DIGEST_MISMATCH, "the evidence", ", ".join(map(str, digests)), got),)

@@ -18,11 +18,11 @@ from typing import BinaryIO
 from gateway import limits
 from gateway.credentials import covers
 from gateway.model.case import Action
-from gateway.model.digest import ALGORITHMS, measure
-from gateway.model.evidence import Evidence, Finding
+from gateway.model.digest import ALGORITHMS, Digest, measure
+from gateway.model.evidence import Evidence, Finding, Format
 from gateway.model.upload import File, Upload
 from gateway.publish.served import Trust
-from gateway.reasons import Code
+from gateway.reasons import Code, Reason
 from gateway.store import Store
 from gateway.verification import unverified, verify, verify_links
 
@@ -126,3 +126,18 @@ def verify_one(piece: Evidence, upload: Upload, trust: Trust, at: datetime) -> t
         allow_sandbox=trust.allow_sandbox,
         second_opinion=trust.second_opinion,
     )
+
+
+def against(findings: tuple[Finding, ...], digests: tuple[Digest, ...]) -> tuple[Reason, ...]:
+    """Why this evidence is not kept: it verified nowhere, or covers none of the digests it was sent for."""
+    verified = [finding.attestation for finding in findings if finding.attestation]
+    if not verified:
+        none = Reason(Code.CERTIFICATE_UNTRUSTED, "the evidence", "a trust root that knows its signer", "no trust root")
+        return tuple(reason for finding in findings for reason in finding.reasons) or (none,)
+    if any(finding.attestation and finding.evidence.format is Format.LINK for finding in findings):
+        return ()  # a link says what its own step made, and the file may come of a later one
+    covered = {digest for attestation in verified for subject in attestation.covers for digest in subject.digests}
+    if covered & set(digests):
+        return ()
+    got = ", ".join(str(digest) for digest in sorted(covered))
+    return (Reason(Code.DIGEST_MISMATCH, "the evidence", ", ".join(map(str, digests)), got),)
