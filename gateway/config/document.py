@@ -16,6 +16,9 @@ Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
 Size = Annotated[int, Field(ge=1)] | Annotated[str, Field(pattern=r"^[1-9][0-9]{0,5}(KiB|MiB|GiB|TiB)$")]
 Mount = Annotated[str, Field(pattern=r"^/$|^(/[A-Za-z0-9_~.-]+)+$")]
 Host = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")]
+HostPort = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?$")]
+_COMPONENT = r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*"  # of a repository's name, as the OCI distribution specification has it
+Repository = Annotated[str, Field(pattern=rf"^{_COMPONENT}(/{_COMPONENT})*$", max_length=128)]
 Address = Annotated[str, Field(pattern=r"^(\[[0-9A-Fa-f:]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}$")]
 Url = Annotated[str, Field(pattern=r"^https?://[!-~]+$")]
 Text = Annotated[str, Field(min_length=1)]
@@ -36,8 +39,8 @@ class RegistryDocument(_Part):
     """One registry behind the gate."""
 
     name: Name = Field(description="how policy, records and commands name it")
-    ecosystem: Literal["pypi", "npm"] = Field(description="its protocol")
-    mount: Mount | None = Field(default=None, description="the path it is served under")
+    ecosystem: Literal["pypi", "npm", "oci"] = Field(description="its protocol")
+    mount: Mount | None = Field(default=None, description="the path it is served under; oci: always /v2")
     host: Host | None = Field(default=None, description="the host name it is served under")
     listen: Address | None = Field(default=None, description="an address of its own, host:port")
     tls: TlsDocument | None = Field(default=None, description="serve https there; for a registry with a listen")
@@ -56,8 +59,11 @@ class RegistryDocument(_Part):
     read_auth: Literal["grant", "passthrough", "none"] = Field(
         default="grant", description="who may read: a token of the gateway, the client's own credential, or anyone"
     )
-    max_file: Size = Field(default=limits.UPLOAD_FILE, description="the largest file, in bytes or as 500MiB")
-    also_known_as: tuple[Host, ...] = Field(default=(), description="further host names evidence may use for it")
+    max_file: Size = Field(default=limits.UPLOAD_FILE, description="the largest file or blob, in bytes or as 500MiB")
+    quarantine: Repository | None = Field(
+        default=None, description="oci: repository prefix of the upstream that keeps what waits for evidence"
+    )
+    also_known_as: tuple[HostPort, ...] = Field(default=(), description="further host names evidence may use for it")
 
 
 class SpoolDocument(_Part):

@@ -23,6 +23,7 @@ _OWN_PATH: Final = "/-"  # the gateway's own addresses beat any mount (CONTRACTS
 _RECORD_PATH: Final = len("/-/d/") + 22  # a record's id is 128 random bits in URL-safe base64
 # What each protocol's clients ask for at the root of the host, whatever path their registry has: there it can be
 # answered for one registry only.
+_OCI_MOUNT: Final = "/v2"
 _ROOT_PATHS: Final = {"pypi": "/_/oidc", "npm": "/-/npm", "oci": "/v2/"}
 
 
@@ -82,7 +83,8 @@ class Listen:
 class RegistrySettings:
     """One registry. `mount` has no slash at its end (empty: the whole host); `host` None is any.
 
-    `listen` None means the gateway's own address. `upstream_credential` is a whole Authorization value.
+    `listen` None means the gateway's own address. `upstream_credential` is a whole Authorization value. `quarantine` is a
+    repository prefix of an OCI registry, empty where held content stays in its own repository.
     """
 
     name: str
@@ -99,6 +101,7 @@ class RegistrySettings:
     read_auth: ReadAuth
     max_file: int
     also_known_as: tuple[str, ...]
+    quarantine: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,18 +208,20 @@ class _Reading:
 
     def _registry(self, number: int, document: RegistryDocument, public_url: str) -> RegistrySettings:
         at = ("registries", number)
+        oci = document.ecosystem == "oci"
         mount = "" if document.mount in {None, "/"} else document.mount or ""
-        placed = document.mount or document.host or document.listen
+        placed = document.mount or document.host or document.listen or oci
         if not placed:
             self._note("a registry needs one of mount, host and listen", *at)
         if mount == _OWN_PATH or mount.startswith(_OWN_PATH + "/"):
             self._note("paths below /-/ are the gateway's own; choose another mount", *at, "mount")
         if set(mount.split("/")) & {".", ".."}:
             self._note("clients resolve . and .. away; choose another mount", *at, "mount")
+        self._oci(document, *at)
         return RegistrySettings(
             name=document.name,
             ecosystem=document.ecosystem,
-            mount=mount,
+            mount=_OCI_MOUNT if oci else mount,
             host=document.host,
             listen=self._own_listen(document, *at),
             public_url=self._public_url(number, document, mount, public_url),
@@ -228,7 +233,23 @@ class _Reading:
             read_auth=ReadAuth(document.read_auth),
             max_file=_bytes(document.max_file),
             also_known_as=document.also_known_as,
+            quarantine=document.quarantine or "",
         )
+
+    def _oci(self, document: RegistryDocument, *at: str | int) -> None:
+        """What an OCI registry's address and reads allow: its clients know hosts, not paths, and log in to the gateway."""
+        if document.ecosystem != "oci":
+            if document.quarantine is not None:
+                self._note("quarantine is for oci; elsewhere nothing is kept that waits", *at, "quarantine")
+            return
+        if document.mount is not None:
+            what = "an oci registry is always at /v2 of its host; leave mount out, and give it a host or listen of its own"
+            self._note(what, *at, "mount")
+        if document.read_auth == "passthrough":
+            what = "an oci registry's clients get tokens of this gateway; choose grant or none"
+            self._note(what, *at, "read_auth")
+        if document.public_url is not None and urlsplit(document.public_url).path.strip("/"):
+            self._note("an oci registry is named by host and port; public_url has no path", *at, "public_url")
 
     # --- addresses ------------------------------------------------------------------------------------------------
 

@@ -202,6 +202,62 @@ def test_two_registries_of_one_name_are_a_problem(read: Reader) -> None:
     assert problem == "9:11: two registries are named python; rename one"
 
 
+# --- oci ----------------------------------------------------------------------------------------------------------
+
+IMAGES = """\
+  - name: images
+    ecosystem: oci
+    upstream: http://127.0.0.1:5000
+    upstream_credential: none
+"""
+
+
+@pytest.mark.parametrize(
+    ("placed", "public_url"),
+    [
+        ("", "https://pypi.acme.example"),
+        ("    host: oci.acme.example\n", "https://oci.acme.example"),
+        ("    listen: 127.0.0.1:5001\n", "http://127.0.0.1:5001"),
+        ("    public_url: https://oci.acme.example:8443\n", "https://oci.acme.example:8443"),
+    ],
+)
+def test_an_oci_registry_is_at_v2_of_its_host_and_is_named_by_the_host_alone(
+    read: Reader, placed: str, public_url: str
+) -> None:
+    images = read(GOOD + IMAGES + placed).registries[1]
+    assert (images.mount, images.public_url, images.quarantine) == ("/v2", public_url, "")
+
+
+def test_an_oci_registry_may_have_a_quarantine_and_other_names(read: Reader) -> None:
+    text = "    quarantine: held/here\n    also_known_as: ['old.acme.example:5000', 'oci.acme.example']\n"
+    images = read(GOOD + IMAGES + text).registries[1]
+    assert images.quarantine == "held/here"
+    assert images.also_known_as == ("old.acme.example:5000", "oci.acme.example")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "expected"),
+    [
+        ("    mount: /v2\n", "13:12: an oci registry is always at /v2 of its host"),
+        ("    read_auth: passthrough\n", "13:16: an oci registry's clients get tokens of this gateway"),
+        ("    public_url: https://acme.example/oci\n", "13:17: an oci registry is named by host and port"),
+        ("    quarantine: Held\n", "13:17: "),
+        ("    quarantine: held/\n", "13:17: "),
+        (IMAGES.replace("images", "second"), "13:5: registry images has the same address"),
+        (REGISTRY.replace("pypi", "npm") + "    mount: /v2\n", "17:12: registry images has the same address"),
+        (REGISTRY.replace("pypi", "npm") + "    mount: /v2/pypi\n", "17:12: the mounts of images and second lie within one another"),
+    ],
+)
+def test_each_near_miss_of_an_oci_registry_is_one_problem(read: Reader, wrong: str, expected: str) -> None:
+    (problem,) = problems(read, GOOD + IMAGES + wrong)
+    assert problem.startswith(expected)
+
+
+def test_a_quarantine_elsewhere_is_a_problem(read: Reader) -> None:
+    (problem,) = problems(read, GOOD + "    quarantine: held\n")
+    assert problem.startswith("9:17: quarantine is for oci")
+
+
 # --- the sandbox (CONTRACTS G.1) ----------------------------------------------------------------------------------
 
 
