@@ -69,6 +69,15 @@ TRUST_ROOT_BYTES: Final = 4 * MIB  # one trusted root; public good has 7 KiB, Gi
 TRUST_ROOT_ITEMS: Final = 64  # count, of one sort; GitHub's root has 6 generations of each
 CLOCK_SKEW_SECONDS: Final = 60  # a proved time may be this far ahead of ours (CONTRACTS C.7)
 
+# --- OCI ----------------------------------------------------------------------------------------------------------
+MANIFEST_BYTES: Final = 4 * MIB  # what the distribution specification asks registries to take at least
+MANIFEST_LINKS: Final = 4096  # count of layers or children; overlayfs ends at 128, an artifact has one layer a file
+ANNOTATIONS: Final = 256  # count, of one manifest or descriptor; Helm's and buildx's have some ten
+ANNOTATIONS_BYTES: Final = 256 * KIB  # the same, all their text; cosign's hold a certificate chain of some 10 KiB
+TAGS_PER_PUSH: Final = 10  # count of `?tag=`; the distribution specification's own
+REASON_MESSAGE: Final = 8 * KIB  # oras and others read no more of a refusal (FACTS-OCI 4)
+WARNING_HEADER: Final = 4096  # the distribution specification's own
+
 # --- Operators' files ---------------------------------------------------------------------------------------------
 YAML_BYTES: Final = 8 * MIB  # 10,000 rules are some 4 MiB
 YAML_DEPTH: Final = 32

@@ -34,6 +34,7 @@ _NPM_VERSION: Final = re.compile(
 )
 _OCI_PART: Final = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _OCI_NAME: Final = re.compile(rf"{_OCI_PART}(?:/{_OCI_PART})*")
+_OCI_TAG: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +155,18 @@ def oci_name(text: str) -> str:
     if len(text) > _LONGEST or _OCI_NAME.fullmatch(text) is None:
         raise Malformed("repository", "not a repository name of the OCI distribution specification")
     return text
+
+
+def oci_tag(text: str) -> str:
+    """Return a tag, which has one spelling only; raises `Malformed` for what is not one."""
+    if _OCI_TAG.fullmatch(text) is None:
+        raise Malformed("tag", "not a tag of the OCI distribution specification")
+    return text
+
+
+def oci_canonical(repository: str, tag: str) -> str:
+    """Return the one name under which a tag is reserved and bound."""
+    return f"{repository}:{tag}"
 
 
 def _distribution(name: str) -> str:

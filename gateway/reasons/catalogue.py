@@ -91,6 +91,9 @@ class Code(StrEnum):
     ARCHIVE_MALFORMED = "archive-malformed"
     ARCHIVE_TOO_LARGE = "archive-too-large"
     FORM_DIGEST_MISMATCH = "form-digest-mismatch"
+    DIGEST_INVALID = "digest-invalid"
+    CONTENT_MISSING = "content-missing"
+    CONTENT_HIDDEN = "content-hidden"
     PACKAGE_METADATA_MISMATCH = "package-metadata-mismatch"
     VERSION_EXISTS = "version-exists"
     CONTENT_ENCODING = "content-encoding"
@@ -367,6 +370,18 @@ CATALOGUE: Final[dict[Code, Entry]] = {
     Code.ARCHIVE_TOO_LARGE: Entry(_N, 400, "An archive over the bounds", "Publish a smaller archive."),
     Code.FORM_DIGEST_MISMATCH: Entry(
         _N, 400, "The form states another digest than the file has", "Upload the file again, unchanged on the way."
+    ),
+    Code.DIGEST_INVALID: Entry(
+        _N, 400, "A digest that the content does not have", "Push the content again under the digest of its bytes."
+    ),
+    Code.CONTENT_MISSING: Entry(
+        _N, 400, "A manifest of content that is not there", "Push its config, layers and manifests first."
+    ),
+    Code.CONTENT_HIDDEN: Entry(
+        _N,
+        404,
+        "Content that nothing accepted holds",
+        "Wait for its evidence, or ask its publisher; what was refused is pushed again under a new digest.",
     ),
     Code.PACKAGE_METADATA_MISMATCH: Entry(
         _N,
