@@ -254,9 +254,9 @@ def _names(key: NamedKey) -> frozenset[str]:
 def _made(key: PublicKey, content: Content, files: Sequence[tuple[Digest, ...]]) -> bool:
     match content:
         case Envelope():
-            return any(key.signed(signature, content.pae) for signature in content.signatures)
+            return any(key.signed_content(signature, content.pae) for signature in content.signatures)
         case SimpleSigning():
-            return key.signed(content.signature, content.payload)
+            return key.signed_content(content.signature, content.payload)
         case MessageSignature():
             return any(key.signed_digest(content.signature, _strong(file)) is not None for file in files)
 
@@ -420,14 +420,14 @@ def _content(trial: _Trial) -> None:
             _message(trial, message, key)
         case SimpleSigning() as simple:
             trial.digests = {"sha256": hashlib.sha256(simple.payload).digest()}
-            if key.signed(simple.signature, simple.payload):
+            if key.signed_content(simple.signature, simple.payload):
                 trial.covers = (read_subject(simple.payload),)
             else:
                 trial.refuse(Code.SIGNATURE_INVALID, "a signature over this payload", "another signature")
         case Envelope() as envelope:
             assert read.statement is not None
             pae = envelope.pae
-            if any(key.signed(signature, pae) for signature in envelope.signatures):
+            if any(key.signed_content(signature, pae) for signature in envelope.signatures):
                 trial.covers = read.statement.subjects
             else:
                 trial.refuse(Code.SIGNATURE_INVALID, "a signature over this statement", "another signature")
@@ -444,7 +444,8 @@ def _message(trial: _Trial, content: MessageSignature, key: PublicKey) -> None:
         trial.covers = (Subject(None, tuple(Digest(name, value.hex()) for name, value in sorted(signed.items()))),)
     elif hinted:
         trial.digests = hinted[0]
-        trial.refuse(Code.SIGNATURE_INVALID, "a signature over the file", "another signature")
+        expected = f"a signature over the file's {' or '.join(key.hashes)}"
+        trial.refuse(Code.SIGNATURE_INVALID, expected, "another signature")
     else:
         trial.digests = {hint: content.digest or b""}
         ours = ", ".join(f"{hint}:{file.get(hint, b'').hex()}" for file in files)

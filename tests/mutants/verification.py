@@ -140,6 +140,9 @@ MUTANTS: Final = (
     Mutant(f"{ROOM}/bundle.py", "if sum(item is not None for item in (chain, single, key)) != 1:", "if False:"),
     Mutant(f"{ROOM}/bundle.py", "if len(read.signatures) != 1:", "if False:"),
     Mutant(f"{ROOM}/keys.py", "names = self.hashes if only is None else (only,)", "names = self.hashes"),
+    Mutant(f"{ROOM}/keys.py", ' or int.from_bytes(scalar, "little") >= _ORDER', ""),
+    Mutant(f"{ROOM}/keys.py", "if sodium.crypto_scalarmult_ed25519_base_noclamp(scalar) != right:", "if False:"),
+    Mutant(f"{ROOM}/keys.py", "return prehashed and", "return"),
     Mutant(f"{ROOM}/statement.py", "if len(set(names)) != len(names):", "if False:"),
     Mutant(f"{ROOM}/checkpoint.py", 'or "" in lines', ""),
 )

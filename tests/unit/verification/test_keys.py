@@ -12,13 +12,15 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, padding, rsa
+from nacl import bindings as sodium
 
 from gateway.errors import Malformed
 from gateway.model.digest import Digest
 from gateway.model.evidence import Evidence, EvidenceRef, Finding, Format, Source
 from gateway.reasons import Code
 from gateway.verification import TrustRoot, TrustRootSettings, build_trust_root, verify
-from gateway.verification.keys import read_pem
+from gateway.verification.keys import public_key, read_pem
+from tests.lab.sigstore import sandbox
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 CONTENT = b"the bytes of a file"
@@ -42,6 +44,14 @@ def pae(payload: bytes) -> bytes:
     return b"DSSEv1 %d %s %d %s" % (len(TYPE), TYPE.encode(), len(payload), payload)
 
 
+def ed25519ph(key: ed25519.Ed25519PrivateKey, data: bytes) -> bytes:
+    """Sign with libsodium's own Ed25519ph, of which the gateway uses nothing."""
+    state = sodium.crypto_sign_ed25519ph_state()
+    sodium.crypto_sign_ed25519ph_update(state, data)
+    secret = key.private_bytes_raw() + key.public_key().public_bytes_raw()
+    return sodium.crypto_sign_ed25519ph_final_create(state, secret)
+
+
 P256 = ec.generate_private_key(ec.SECP256R1())
 P384 = ec.generate_private_key(ec.SECP384R1())
 P521 = ec.generate_private_key(ec.SECP521R1())
@@ -55,8 +65,11 @@ KINDS: dict[str, tuple[Any, Sign]] = {
     "P-384": (P384, lambda data: P384.sign(data, ec.ECDSA(hashes.SHA384()))),
     "P-384 over SHA-256": (P384, lambda data: P384.sign(data, ec.ECDSA(SHA256))),
     "P-521": (P521, lambda data: P521.sign(data, ec.ECDSA(hashes.SHA512()))),
+    "P-521 over SHA-256": (P521, lambda data: P521.sign(data, ec.ECDSA(SHA256))),
     "Ed25519": (ED25519, ED25519.sign),
+    "Ed25519ph": (ED25519, lambda data: ed25519ph(ED25519, data)),
     "RSA PKCS#1": (RSA, lambda data: RSA.sign(data, padding.PKCS1v15(), SHA256)),
+    "RSA PKCS#1 over SHA-512": (RSA, lambda data: RSA.sign(data, padding.PKCS1v15(), hashes.SHA512())),
     "RSA PSS": (RSA, lambda data: RSA.sign(data, PSS, SHA256)),
 }
 SIGN = KINDS["P-256"][1]
@@ -134,8 +147,85 @@ def test_a_file_that_a_key_signed_verifies_by_its_digest_alone(kind: str) -> Non
 
 
 def test_ed25519_signs_files_and_not_digests_so_a_plain_signature_of_it_is_refused() -> None:
-    body = bundle(message(ED25519.sign(CONTENT)), fingerprint(ED25519))
-    assert codes(body, root(release=ED25519)) == {Code.SIGNATURE_INVALID}
+    (found,) = find(bundle(message(ED25519.sign(CONTENT)), fingerprint(ED25519)), root(release=ED25519))
+    assert [(reason.code, reason.expected) for reason in found.reasons] == [
+        (Code.SIGNATURE_INVALID, "a signature over the file's sha512")
+    ]
+
+
+# Each a signature by the right key, over something else or in another way.
+NEARLY: dict[str, tuple[Any, Sign]] = {
+    "P-256 over SHA-384": (P256, lambda data: P256.sign(data, ec.ECDSA(hashes.SHA384()))),
+    "P-384 over SHA-512": (P384, lambda data: P384.sign(data, ec.ECDSA(hashes.SHA512()))),
+    "P-521 over SHA-384": (P521, lambda data: P521.sign(data, ec.ECDSA(hashes.SHA384()))),
+    "RSA PKCS#1 over SHA-1": (RSA, lambda data: RSA.sign(data, padding.PKCS1v15(), hashes.SHA1())),
+    "RSA PSS over SHA-224": (RSA, lambda data: RSA.sign(data, PSS, hashes.SHA224())),
+    "RSA PSS of two hashes": (RSA, lambda data: RSA.sign(data, PSS, hashes.SHA512())),
+}
+
+
+@pytest.mark.parametrize("kind", sorted(NEARLY))
+def test_a_signature_of_a_pairing_that_is_not_accepted_is_refused(kind: str) -> None:
+    key, sign = NEARLY[kind]
+    statement = bundle({"dsseEnvelope": envelope(sign(pae(PAYLOAD)))}, fingerprint(key))
+    file = bundle(message(sign(CONTENT)), fingerprint(key))
+    assert codes(statement, root(release=key)) == {Code.SIGNATURE_INVALID}
+    assert codes(file, root(release=key)) == {Code.SIGNATURE_INVALID}
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_no_bit_of_a_signature_may_change(kind: str) -> None:
+    key, sign = KINDS[kind]
+    good = sign(pae(PAYLOAD))
+    for place in (0, len(good) // 2, len(good) - 1):
+        spoiled = good[:place] + bytes([good[place] ^ 1]) + good[place + 1 :]
+        body = bundle({"dsseEnvelope": envelope(spoiled)}, fingerprint(key))
+        assert codes(body, root(release=key)) == {Code.SIGNATURE_INVALID}, place
+
+
+@pytest.mark.parametrize("kind", sorted(set(KINDS) - {"Ed25519"}))
+def test_a_signature_of_another_file_is_refused(kind: str) -> None:
+    key, sign = KINDS[kind]
+    body = bundle(message(sign(CONTENT + b" ")), fingerprint(key))
+    assert codes(body, root(release=key)) == {Code.SIGNATURE_INVALID}
+
+
+def test_ed25519ph_verifies_the_standards_own_example() -> None:
+    public = bytes.fromhex("ec172b93ad5e563bf4932c70e1245034c35467ef2efd4d64ebf819683467e2bf")  # RFC 8032, section 7.3
+    signature = bytes.fromhex(
+        "98a70222f0b8121aa9d30f813d683f809e462b469c7ff87639499bb94e6dae41"
+        "31f85042463c2a355a2003d062adf5aaa10b8c61e636062aaad11c2a26083406"
+    )
+    key = public_key(ed25519.Ed25519PublicKey.from_public_bytes(public), "key")
+    digest = hashlib.sha512(b"abc").digest()
+    assert key.signed_digest(signature, {"sha512": digest}) == "sha512"
+    assert key.signed_digest(signature, {"sha256": digest}) is None
+
+
+def test_a_signature_of_ed25519ph_has_one_form() -> None:
+    """Adding the group's order to the scalar, or a point of small order, makes no other signature."""
+    key, digests = public_key(ED25519.public_key(), "key"), {"sha512": hashlib.sha512(CONTENT).digest()}
+    good = ed25519ph(ED25519, CONTENT)
+    order = 2**252 + 27742317777372353535851937790883648493
+    larger = (int.from_bytes(good[32:], "little") + order).to_bytes(32, "little")
+    identity = (1).to_bytes(32, "little")
+    assert key.signed_digest(good, digests) == "sha512"
+    spoiled = [good[:32] + larger, good[:32] + bytes(32), identity + good[32:], identity + bytes(32), good[:63], b""]
+    assert [key.signed_digest(one, digests) for one in (*spoiled, good + b"\0")] == [None] * 7
+
+
+def test_a_key_of_small_order_signs_nothing() -> None:
+    """Such a key would be satisfied by the same signature over any file."""
+    key = public_key(ed25519.Ed25519PublicKey.from_public_bytes((1).to_bytes(32, "little")), "key")
+    anything = (1).to_bytes(32, "little") + bytes(32)
+    assert key.signed_digest(anything, {"sha512": hashlib.sha512(CONTENT).digest()}) is None
+
+
+def test_a_log_and_its_kin_sign_messages_and_never_a_prehash_of_them() -> None:
+    key = public_key(ED25519.public_key(), "key")
+    assert key.signed(ED25519.sign(CONTENT), CONTENT)
+    assert not key.signed(ed25519ph(ED25519, CONTENT), CONTENT)
+    assert key.signed_content(ed25519ph(ED25519, CONTENT), CONTENT)
 
 
 @pytest.mark.parametrize("hint", ["release", "", None, "a hint that means nobody"])
@@ -283,3 +373,65 @@ def test_a_layout_is_not_evidence_by_itself() -> None:
     body = json.dumps({"signed": {"_type": "layout"}, "signatures": []}).encode()
     (found,) = find(body, root(release=P256))
     assert {reason.code for reason in found.reasons} == {Code.EVIDENCE_UNSUPPORTED}
+
+
+# --- With a log and a timestamp: Rekor v2 --------------------------------------------------------------------------
+
+
+def logged_root(key: Any, **days: str) -> TrustRoot:
+    settings = {
+        "kind": "keys",
+        "source": {"file": "trusted_root.json"},
+        "keys": {"release": {"file": "release.pem", "not_before": "2026-01-01"} | days},
+        "thresholds": {"sct": 0, "log": 1, "timestamp": 1},
+        "owner": "tests",
+    }
+    material = {"release.pem": pem(key), "trusted_root.json": sandbox().trusted_root()}
+    return build_trust_root("logged keys", TrustRootSettings.model_validate(settings), material)
+
+
+def logged(signature: bytes, digest: bytes, key: Any) -> bytes:
+    """A bundle of a plain signature in Rekor v2, as a client with an Ed25519 key writes it."""
+    generation = sandbox().generations[-1]
+    der = key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    verifier = {"keyDetails": "PKIX_ED25519_PH", "publicKey": {"rawBytes": b64(der)}}
+    record = {
+        "data": {"algorithm": "SHA2_512", "digest": b64(digest)},
+        "signature": {"content": b64(signature), "verifier": verifier},
+    }
+    body: dict[str, object] = {
+        "apiVersion": "0.0.2",
+        "kind": "hashedrekord",
+        "spec": {"hashedRekordV002": record},
+    }
+    material = {
+        "publicKey": {"hint": fingerprint(key)},
+        "tlogEntries": [generation.log_v2.append(body, NOW).to_json()],
+        "timestampVerificationData": {
+            "rfc3161Timestamps": [{"signedTimestamp": b64(generation.timestamps.stamp(signature, NOW))}]
+        },
+    }
+    content = message(signature, algorithm="SHA2_512", digest=b64(hashlib.sha512(CONTENT).digest()))
+    media_type = "application/vnd.dev.sigstore.bundle.v0.3+json"
+    return json.dumps({"mediaType": media_type, "verificationMaterial": material, **content}).encode()
+
+
+def test_a_plain_signature_of_ed25519_in_rekor_v2_verifies() -> None:
+    body = logged(ed25519ph(ED25519, CONTENT), hashlib.sha512(CONTENT).digest(), ED25519)
+    (found,) = find(body, logged_root(ED25519))
+    assert found.attestation is not None, [reason.line() for reason in found.reasons]
+    assert (found.attestation.key, found.attestation.time) == ("release", NOW)
+
+
+@pytest.mark.parametrize(
+    ("signed", "recorded", "days", "code"),
+    [
+        (CONTENT, CONTENT + b" ", {}, Code.LOG_ENTRY_MISMATCH),
+        (CONTENT + b" ", CONTENT, {}, Code.SIGNATURE_INVALID),
+        (CONTENT, CONTENT, {"not_after": "2026-11-23"}, Code.CERTIFICATE_EXPIRED),
+        (CONTENT, CONTENT, {"not_before": "2026-11-25"}, Code.CERTIFICATE_EXPIRED),
+    ],
+)
+def test_a_near_miss_of_it_is_refused(signed: bytes, recorded: bytes, days: dict[str, str], code: Code) -> None:
+    body = logged(ed25519ph(ED25519, signed), hashlib.sha512(recorded).digest(), ED25519)
+    assert codes(body, logged_root(ED25519, **days)) == {code}
