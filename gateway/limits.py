@@ -75,6 +75,9 @@ MANIFEST_LINKS: Final = 4096  # count of layers or children; overlayfs ends at 1
 ANNOTATIONS: Final = 256  # count, of one manifest or descriptor; Helm's and buildx's have some ten
 ANNOTATIONS_BYTES: Final = 256 * KIB  # the same, all their text; cosign's hold a certificate chain of some 10 KiB
 TAGS_PER_PUSH: Final = 10  # count of `?tag=`; the distribution specification's own
+INDEX_MANIFESTS: Final = 256  # count an index reaches; the official multi-platform images have some 20
+INDEX_DEPTH: Final = 3  # indexes within indexes; the specification allows any, nobody is known to need two
+REFUSALS_REMEMBERED: Final = 1024  # count; oras sends a refused manifest five times, which is one refusal (FACTS-OCI 4)
 REASON_MESSAGE: Final = 8 * KIB  # oras and others read no more of a refusal (FACTS-OCI 4)
 WARNING_HEADER: Final = 4096  # the distribution specification's own
 
