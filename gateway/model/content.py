@@ -22,7 +22,7 @@ class Content:
     """One piece of content that came through the gateway, as it was measured or read there.
 
     A manifest has `links`, the digests of what it is made of (config, layers, children), and its own `sha256`, by which
-    it can be revoked whatever its `digest` is computed with; of a blob both are empty where its bytes were not read.
+    it can be revoked whatever its `digest` is computed with; a blob's is empty where it was not measured.
     `subject` is there where every layer was verified as evidence for it: such content is shown when its subject is.
     `media_type`, `artifact_type` and `annotations` are what a list of referrers says of it.
     """

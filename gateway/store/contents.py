@@ -3,13 +3,14 @@
 Which digest a tag has is a published name like any other: the canonical name is `<repository>:<tag>`, its sha256 the
 manifest's. An intent that may move a name is `movable`. Rules that every implementation keeps:
 
-* `Store.begin` with an intent marks the intent's content (found by repository and sha256) as accepted, in the same
-  transaction; it is shown from then on, with all that it links to.
+* `Store.begin` with an intent marks the intent's content (found by repository, which is the intent's name, and sha256)
+  as accepted, in the same transaction; it is shown from then on, with all that it links to. An intent that releases a
+  hold conflicts (ENDED) once the hold has ended.
 * `Store.settle` as PUBLISHED moves the name, and in the same transaction ends the holds of that tag that were opened no
-  later than the intent: released where they are of the same content, superseded where not.
-* `sight` follows links upward to something accepted, never through what is revoked. Evidence hangs below its subject.
+  later than the intent (than the hold that it releases): released where they are of the same content, else superseded.
+* `sight` follows links from what is accepted, never through what is revoked. Evidence hangs below its subject.
 * `version` changes with every commit of this process, and with another's within `limits.STORE_WATCH_SECONDS`; it never
-  blocks. What was read before the call may be kept under the number it gave.
+  blocks. What is read after the call may be kept under the number it gave; it raises where it cannot be known.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ class Contents(ABC):
     async def journal(self, place: Place, content: Content, at: datetime) -> None:
         """Note content before it is stored: hidden until something accepted holds it.
 
-        A second time adds a subject that was not there, and changes nothing else.
+        A second time adds what was not known: what it is made of and how it describes itself, where nothing was read
+        of it, and a subject where it had none. Nothing else changes.
         """
 
     @abstractmethod
@@ -43,7 +45,10 @@ class Contents(ABC):
 
     @abstractmethod
     async def sight(self, place: Place, digest: Digest) -> Sight:
-        """Whether readers of this repository may see a digest; a revoked one is HIDDEN, known or not."""
+        """Whether readers of this repository may see a digest; a revoked one is HIDDEN, known or not.
+
+        What was there before and is part of what only waits stays UNKNOWN: it cannot be hidden by a later push.
+        """
 
     @abstractmethod
     async def referrers(self, place: Place, subject: Digest) -> tuple[Content, ...]:
@@ -51,19 +56,19 @@ class Contents(ABC):
 
     @abstractmethod
     async def tags(self, place: Place) -> Mapping[str, Digest]:
-        """Every tag of the repository that was published through the gateway, with the digest it has."""
+        """Every tag of the repository that was published through the gateway, with the digest it has, in text order."""
 
     @abstractmethod
     async def tag(self, place: Place, tag: str) -> Digest | None:
         """One tag's digest."""
 
     @abstractmethod
-    async def untag(self, place: Place, tag: str, at: datetime) -> None:
+    async def untag(self, place: Place, tag: str) -> None:
         """A tag was deleted; its name is free, what it had stays in the history."""
 
     @abstractmethod
-    async def drop(self, place: Place, digest: Digest, at: datetime) -> None:
-        """Content was deleted: it is no longer accepted, and the tags that had it are gone."""
+    async def drop(self, place: Place, digest: Digest) -> None:
+        """Content was deleted: it is neither accepted nor evidence any more, and the tags that had it are gone."""
 
     # --- holds ----------------------------------------------------------------------------------------------------
 
@@ -72,8 +77,8 @@ class Contents(ABC):
         """Write the decision to hold and the hold, in one transaction; other holds of the tag stay."""
 
     @abstractmethod
-    async def open_holds(self, registry: str) -> tuple[Hold, ...]:
-        """Every hold of a registry that has not ended, oldest first."""
+    async def open_holds(self, registry: str | None) -> tuple[Hold, ...]:
+        """Every hold of a registry (None: of any) that has not ended, oldest first."""
 
     @abstractmethod
     async def holds(self, registry: str | None, limit: int) -> tuple[Hold, ...]:

@@ -26,6 +26,7 @@ from gateway.model.digest import Digest
 from gateway.model.evidence import Evidence
 from gateway.model.intent import Intent, Record, Settlement, Step
 from gateway.model.upload import Upload
+from gateway.store.contents import Contents
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Cause(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """Nothing was written: one of the intent's names cannot be reserved.
+    """Nothing was written: one of the intent's names cannot be reserved, or what it would release has ended.
 
     `sha256` is what the name is reserved for or bound to, `intent` the publish that is open or damaged on it.
     """
@@ -138,6 +139,11 @@ class Store(ABC):
     async def close(self) -> None:
         """Finish what was handed over and let go of the database."""
 
+    @property
+    @abstractmethod
+    def contents(self) -> Contents:
+        """What the record knows of content that is kept by digest."""
+
     # --- grants ---------------------------------------------------------------------------------------------------
 
     @abstractmethod
@@ -173,6 +179,8 @@ class Store(ABC):
     @abstractmethod
     async def settle(self, intent_id: str, settlement: Settlement, problem: str, at: datetime) -> None:
         """Close an intent: PUBLISHED binds its names for good, ABSENT and REFUSED release them, DAMAGED withholds them.
+
+        A movable name is bound to the intent's bytes from PUBLISHED on, and keeps what it had until then.
 
         A damaged intent may be settled again; settling twice alike is nothing; any other change raises `StoreError`.
         """

@@ -10,6 +10,7 @@ from gateway.model.case import History, Published
 from gateway.model.codec import decode
 from gateway.model.identity import Identity
 from gateway.model.upload import Upload
+from gateway.store.sqlite import contents
 from gateway.store.sqlite.schema import from_column, to_column
 from gateway.store.store import Revocation
 
@@ -18,7 +19,7 @@ def of_upload(connection: sqlite3.Connection, upload: Upload) -> History:
     """Collect what decisions may depend on; only enforced publishes count as a first publish (CONTRACTS D.5)."""
     registry = upload.registry.name
     (first,) = connection.execute(
-        "SELECT min(at) FROM published WHERE registry = ? AND purl = ? AND NOT observed", (registry, upload.purl)
+        "SELECT min(enforced) FROM published WHERE registry = ? AND purl = ?", (registry, upload.purl)
     ).fetchone()
     release: Iterator[tuple[str, str, int, bytes | None, int]] = connection.execute(
         "SELECT canonical, sha256, at, signer, observed FROM published"
@@ -84,6 +85,7 @@ def revoke(connection: sqlite3.Connection, sha256: str, person: str, why: str, a
         "INSERT INTO revoked (sha256, person, why, at) VALUES (?, ?, ?, ?) ON CONFLICT (sha256) DO NOTHING",
         (sha256, person, why, to_column(at)),
     )
+    contents.withdrawn(connection, sha256)
 
 
 def revoked(connection: sqlite3.Connection) -> frozenset[str]:

@@ -6,10 +6,11 @@ A name's row says what it is reserved for or bound to:
 |---|---|---|---|
 | 0 | set | 0 | reserved by an open publish |
 | 1 | - | 0 | published, bound to its digest for good |
-| 1 | set | 0 | published, and the same bytes are being published again |
+| 1 | set | 0 | published, and the same bytes are being published again, or others where the intent is movable |
 | any | set | 1 | the registry's copy is not what was verified |
 
-`begin` and `settle` are the only functions that change it, each within the caller's transaction.
+`sha256` is what it is bound to; of a name that never was, what it is reserved for. `begin` and `settle` are the only
+functions that change it, each within the caller's transaction, but for a tag that is deleted (`tags`).
 """
 
 from __future__ import annotations
@@ -22,14 +23,16 @@ from typing import Any, Final
 from gateway import limits
 from gateway.errors import StoreError
 from gateway.model.codec import decode, encode
+from gateway.model.content import Hold, Place
 from gateway.model.intent import Intent, IntentFile, Record, Settlement, Step
+from gateway.store.sqlite import contents, holds
 from gateway.store.sqlite.schema import from_column, to_column
 from gateway.store.store import Began, Cause, Conflict, Query, Written
 
 _ORDER: Final = tuple(Step)
 _INTENT_COLUMNS: Final = (
     "intents.id, intents.registry, intents.name, intents.version, intents.opened, intents.step, intents.settlement,"
-    " intents.problem"
+    " intents.problem, intents.movable, intents.hold"
 )
 
 
@@ -40,7 +43,17 @@ def begin(connection: sqlite3.Connection, record: Record, intent: Intent | None)
     seq = _insert_record(connection, record)
     if intent is not None:
         _insert_intent(connection, seq, record, intent)
+        for file in intent.files:
+            contents.accept(connection, Place(intent.registry, intent.name), file.sha256)
     return Began()
+
+
+def hold(connection: sqlite3.Connection, record: Record, held: Hold) -> None:
+    """Write a record, and the hold that it opens."""
+    if held.id != record.id or held.place.registry != record.registry:
+        raise ValueError("a hold is of the record it is written with")
+    _insert_record(connection, record)
+    holds.add(connection, held)
 
 
 def step(connection: sqlite3.Connection, intent_id: str, to: Step) -> None:
@@ -69,8 +82,14 @@ def settle(connection: sqlite3.Connection, intent_id: str, settlement: Settlemen
     )
     match settlement:
         case Settlement.PUBLISHED:
-            connection.execute("UPDATE names SET bound = 1, damaged = 0, intent = NULL WHERE intent = ?", (intent_id,))
+            connection.execute(
+                "UPDATE names SET bound = 1, damaged = 0, intent = NULL, sha256 = (SELECT sha256 FROM intent_files"
+                " WHERE intent_files.intent = names.intent AND intent_files.canonical = names.canonical)"
+                " WHERE intent = ?",
+                (intent_id,),
+            )
             _insert_published(connection, intent_id, at)
+            holds.end_with(connection, intent_id, at)
         case Settlement.ABSENT | Settlement.REFUSED:
             connection.execute("DELETE FROM names WHERE intent = ? AND bound = 0", (intent_id,))
             connection.execute("UPDATE names SET damaged = 0, intent = NULL WHERE intent = ?", (intent_id,))
@@ -124,7 +143,8 @@ def _conflict(connection: sqlite3.Connection, intent: Intent) -> Conflict | None
         if connection.execute("SELECT 1 FROM revoked WHERE sha256 = ?", (file.sha256,)).fetchone():
             return Conflict(file.canonical, file.sha256, Cause.REVOKED)
         row = connection.execute(
-            "SELECT sha256, intent, damaged FROM names WHERE registry = ? AND canonical = ?",
+            "SELECT coalesce(intent_files.sha256, names.sha256), intent, damaged FROM names"
+            " LEFT JOIN intent_files USING (intent, canonical) WHERE registry = ? AND canonical = ?",
             (intent.registry, file.canonical),
         ).fetchone()
         if row is None:
@@ -132,8 +152,10 @@ def _conflict(connection: sqlite3.Connection, intent: Intent) -> Conflict | None
         sha256, holder, damaged = row
         if holder is not None:
             return Conflict(file.canonical, sha256, Cause.DAMAGED if damaged else Cause.OPEN, holder)
-        if sha256 != file.sha256:
+        if sha256 != file.sha256 and not intent.movable:
             return Conflict(file.canonical, sha256, Cause.BOUND)
+    if intent.hold is not None and ((held := holds.by_id(connection, intent.hold)) is None or held.ended):
+        return Conflict(intent.files[0].canonical, intent.files[0].sha256, Cause.ENDED)
     return None
 
 
@@ -167,8 +189,8 @@ def _insert_intent(connection: sqlite3.Connection, seq: int, record: Record, int
         raise ValueError("an intent is of the record it is written with, and has files")
     upload, decision = record.case.upload, record.decision
     connection.execute(
-        "INSERT INTO intents (seq, id, registry, name, version, opened, step, problem, purl, release, observed, signer)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO intents (seq, id, registry, name, version, opened, step, problem, purl, release, observed, signer,"
+        " movable, hold) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             seq,
             intent.id,
@@ -182,6 +204,8 @@ def _insert_intent(connection: sqlite3.Connection, seq: int, record: Record, int
             upload.canonical_version,
             int(decision.observed),
             encode(decision.signer) if decision.signer is not None else None,
+            int(intent.movable),
+            intent.hold,
         ),
     )
     connection.executemany(
@@ -196,19 +220,33 @@ def _insert_intent(connection: sqlite3.Connection, seq: int, record: Record, int
 
 
 def _insert_published(connection: sqlite3.Connection, intent_id: str, at: datetime) -> None:
-    """Write the history. A name's first publish stays, unless it was only observed and this one is enforced."""
+    """Write the history. A name's first publish stays, unless it was only observed and this one is enforced.
+
+    A name that moves takes a new place in the order, so that who follows it sees it again; its date stays.
+    """
+    # One by one: each takes the place after the last.
+    for canonical, sha256 in connection.execute(
+        "SELECT canonical, sha256 FROM intent_files WHERE intent = ?", (intent_id,)
+    ).fetchall():
+        connection.execute(
+            "UPDATE published SET seq = (SELECT max(seq) + 1 FROM published), sha256 = ?, observed = intents.observed,"
+            " signer = intents.signer, enforced = coalesce(enforced, iif(intents.observed, NULL, ?)) FROM intents"
+            " WHERE intents.id = ? AND published.registry = intents.registry AND canonical = ?"
+            " AND published.sha256 <> ?",
+            (sha256, to_column(at), intent_id, canonical, sha256),
+        )
     connection.execute(
-        "INSERT INTO published (registry, canonical, sha256, purl, release, at, observed, signer)"
-        " SELECT intents.registry, canonical, sha256, purl, release, ?, observed, signer"
-        " FROM intents JOIN intent_files ON intent_files.intent = intents.id WHERE intents.id = ?"
-        " ON CONFLICT (registry, canonical) DO UPDATE"
-        " SET at = excluded.at, observed = 0, signer = excluded.signer WHERE observed AND NOT excluded.observed",
+        "INSERT INTO published (registry, canonical, sha256, purl, release, at, observed, signer, enforced)"
+        " SELECT intents.registry, canonical, sha256, purl, release, ?1, observed, signer, iif(observed, NULL, ?1)"
+        " FROM intents JOIN intent_files ON intent_files.intent = intents.id WHERE intents.id = ?2"
+        " ON CONFLICT (registry, canonical) DO UPDATE SET at = excluded.at, observed = 0, signer = excluded.signer,"
+        " enforced = coalesce(enforced, excluded.at) WHERE observed AND NOT excluded.observed",
         (to_column(at), intent_id),
     )
 
 
 def _intent(connection: sqlite3.Connection, row: tuple[Any, ...]) -> Intent:
-    id_, registry, name, version, opened, at_step, settlement, problem = row
+    id_, registry, name, version, opened, at_step, settlement, problem, movable, hold_id = row
     files: Iterator[tuple[str, str, str, int]] = connection.execute(
         "SELECT name, canonical, sha256, size FROM intent_files WHERE intent = ? ORDER BY position", (id_,)
     )
@@ -222,6 +260,8 @@ def _intent(connection: sqlite3.Connection, row: tuple[Any, ...]) -> Intent:
         step=Step(at_step),
         settlement=None if settlement is None else Settlement(settlement),
         problem=problem,
+        movable=bool(movable),
+        hold=hold_id,
     )
 
 

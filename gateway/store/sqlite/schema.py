@@ -143,6 +143,56 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         ) STRICT""",
         "CREATE INDEX waivers_by_digest ON waivers (sha256)",
     ),
+    (
+        # One row per digest of a repository that we were told of or that something is made of. `noted` is when it came
+        # through the gateway (NULL: it never did). `shown` follows from the rest: accepted, or below what is shown.
+        """CREATE TABLE contents (
+            seq INTEGER PRIMARY KEY AUTOINCREMENT,
+            registry TEXT NOT NULL,
+            repository TEXT NOT NULL,
+            digest TEXT NOT NULL,
+            sha256 TEXT NOT NULL,  -- empty: not known
+            size INTEGER NOT NULL,
+            media_type TEXT NOT NULL,
+            artifact_type TEXT NOT NULL,
+            annotations TEXT NOT NULL,
+            noted INTEGER,
+            accepted INTEGER NOT NULL,
+            shown INTEGER NOT NULL,
+            UNIQUE (registry, repository, digest)
+        ) STRICT""",
+        "CREATE INDEX contents_by_sha256 ON contents (sha256, registry, repository)",
+        """CREATE TABLE links (
+            parent INTEGER NOT NULL REFERENCES contents (seq),
+            position INTEGER NOT NULL,  -- among what the parent is made of; -1: the child is evidence about it
+            child INTEGER NOT NULL REFERENCES contents (seq),
+            PRIMARY KEY (parent, position, child)
+        ) STRICT, WITHOUT ROWID""",
+        "CREATE INDEX links_up ON links (child, parent)",
+        """CREATE TABLE holds (
+            seq INTEGER PRIMARY KEY AUTOINCREMENT,
+            id TEXT NOT NULL UNIQUE REFERENCES records (id),
+            registry TEXT NOT NULL,
+            repository TEXT NOT NULL,
+            tag TEXT NOT NULL,
+            digest TEXT NOT NULL,
+            sha256 TEXT NOT NULL,
+            before TEXT,
+            grant_id TEXT NOT NULL,
+            opened INTEGER NOT NULL,
+            deadline INTEGER NOT NULL,
+            ended INTEGER,
+            ending TEXT,
+            problem TEXT NOT NULL
+        ) STRICT""",
+        "CREATE INDEX holds_open ON holds (registry, repository, tag) WHERE ended IS NULL",
+        "CREATE INDEX holds_by_registry ON holds (registry, seq)",
+        "ALTER TABLE intents ADD COLUMN movable INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE intents ADD COLUMN hold TEXT REFERENCES holds (id)",  # the hold that it releases
+        # `at`, `observed` and `signer` are of what a name has now; this is since when enforced publishes count.
+        "ALTER TABLE published ADD COLUMN enforced INTEGER",
+        "UPDATE published SET enforced = at WHERE NOT observed",
+    ),
 )
 
 

@@ -6,30 +6,31 @@ import asyncio
 import hashlib
 import hmac
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final, TypeVar
+from typing import Final
 
-from gateway.errors import Malformed, StoreError
+from gateway.errors import StoreError
 from gateway.model.case import Grant, History, Waiver
 from gateway.model.digest import Digest
 from gateway.model.evidence import Evidence
 from gateway.model.intent import Intent, Record, Settlement, Step
 from gateway.model.upload import Upload
+from gateway.store.contents import Contents
 from gateway.store.files import prepare
 from gateway.store.sqlite import evidence as evidence_rows
 from gateway.store.sqlite import grants as grant_rows
 from gateway.store.sqlite import history, publishes
 from gateway.store.sqlite import waivers as waiver_rows
+from gateway.store.sqlite.access import Access
 from gateway.store.sqlite.database import Database, connect
+from gateway.store.sqlite.kept import SqliteContents
 from gateway.store.sqlite.schema import migrate
 from gateway.store.store import Began, Conflict, KnownGrant, KnownWaiver, Query, Revocation, Store, Written
-
-T = TypeVar("T")
 
 _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 _KEY_CHECK: Final = b"the key of this store"
@@ -52,13 +53,15 @@ class _Accepted:
     loaded: bool = False
 
 
-class SqliteStore(Store):
+class SqliteStore(Access, Store):
     """Open with `at`; the directory is private to the gateway, other processes may open the same file."""
 
     def __init__(self, path: Path) -> None:
         self._hidden: _Hidden | None = None
         self._accepted: dict[str, _Accepted] = {}
-        self._database = Database(path, self._refresh)
+        self._version = 0
+        super().__init__(Database(path, self._refresh))
+        self._contents = SqliteContents(self._database, self._commits)
 
     @classmethod
     async def at(cls, place: str, key: bytes) -> SqliteStore:
@@ -91,6 +94,11 @@ class SqliteStore(Store):
     async def close(self) -> None:
         """Finish what was handed over and close the file."""
         await asyncio.to_thread(self._database.close)
+
+    @property
+    def contents(self) -> Contents:
+        """The same record's content."""
+        return self._contents
 
     # --- grants ---------------------------------------------------------------------------------------------------
 
@@ -220,14 +228,9 @@ class SqliteStore(Store):
 
     # --- inside ---------------------------------------------------------------------------------------------------
 
-    async def _write(self, run: Callable[[sqlite3.Connection], T]) -> T:
-        return await asyncio.wrap_future(self._database.write(run))
-
-    async def _read(self, run: Callable[[sqlite3.Connection], T]) -> T:
-        try:
-            return await asyncio.wrap_future(self._database.read(run))
-        except Malformed as error:
-            raise StoreError(f"the record: {error}") from error
+    def _commits(self) -> int:
+        self._seen()
+        return self._version
 
     def _seen(self) -> _Hidden:
         if self._hidden is None:
@@ -248,6 +251,7 @@ class SqliteStore(Store):
             raise
         if self._hidden is None or self._hidden.withheld != withheld or self._hidden.revoked != revoked:
             self._hidden = _Hidden({name: MappingProxyType(names) for name, names in withheld.items()}, revoked)
+        self._version += 1
 
     def _want_accepted(self, registry: str, _: sqlite3.Connection) -> _Accepted:
         # Filled by `_refresh`, after the commit: a batch that fails must leave nothing here.

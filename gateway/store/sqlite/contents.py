@@ -1,0 +1,192 @@
+"""The rows of content: what is made of what, and what is shown.
+
+`shown` is written down, so that one look answers however many images share a layer. It follows from the other columns,
+and every function here that changes those keeps it true: a row is shown where it is not revoked and is accepted or has
+a parent that is shown. A row that is linked to and never came through the gateway has it too, and no time in `noted`.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from datetime import datetime
+from typing import Any, Final
+
+from gateway.model.content import Content, Place, Sight
+from gateway.model.digest import Digest
+from gateway.store.sqlite.schema import to_column
+
+EVIDENCE: Final = -1  # the position of a link from a subject to its evidence
+_COLUMNS: Final = "seq, digest, size, media_type, sha256, artifact_type, annotations"
+_REVOKED: Final = "EXISTS (SELECT 1 FROM revoked WHERE revoked.sha256 = contents.sha256)"
+
+
+def note(connection: sqlite3.Connection, place: Place, content: Content, at: datetime) -> None:
+    """Write down content that is about to be stored, or what was not known of it yet."""
+    seq = _row(connection, place, content.digest)
+    ((noted, sha256),) = connection.execute("SELECT noted, sha256 FROM contents WHERE seq = ?", (seq,))
+    read = connection.execute("SELECT 1 FROM links WHERE parent = ? AND position <> ?", (seq, EVIDENCE)).fetchone()
+    if noted is None or (content.links and not read):
+        connection.execute(
+            "UPDATE contents SET sha256 = ?, size = ?, media_type = ?, artifact_type = ?, annotations = ?, noted = ?"
+            " WHERE seq = ?",
+            (
+                sha256 or content.sha256,
+                content.size,
+                content.media_type,
+                content.artifact_type,
+                json.dumps(content.annotations),
+                noted or to_column(at),
+                seq,
+            ),
+        )
+        connection.executemany(
+            "INSERT INTO links (parent, position, child) VALUES (?, ?, ?)",
+            [(seq, position, _row(connection, place, digest)) for position, digest in enumerate(content.links)],
+        )
+        if content.links or content.sha256 != sha256:
+            _reconsider(connection, [seq])
+    if content.subject is not None and _subject(connection, seq) is None:
+        subject = _row(connection, place, content.subject)
+        connection.execute("INSERT INTO links (parent, position, child) VALUES (?, ?, ?)", (subject, EVIDENCE, seq))
+        _reconsider(connection, [seq])
+
+
+def find(connection: sqlite3.Connection, place: Place, digest: Digest) -> Content | None:
+    """Read what came through the gateway."""
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM contents"  # noqa: S608 - only column names
+        " WHERE registry = ? AND repository = ? AND digest = ? AND noted IS NOT NULL",
+        (place.registry, place.repository, str(digest)),
+    ).fetchall()
+    return next((_content(connection, row) for row in rows), None)
+
+
+def sight(connection: sqlite3.Connection, place: Place, digest: Digest) -> Sight:
+    """Look whether a digest is shown."""
+    if connection.execute("SELECT 1 FROM revoked WHERE ? = 'sha256:' || sha256", (str(digest),)).fetchone():
+        return Sight.HIDDEN
+    row = connection.execute(
+        f"SELECT shown, noted IS NOT NULL OR {_REVOKED} FROM contents"  # noqa: S608 - constants
+        " WHERE registry = ? AND repository = ? AND digest = ?",
+        (place.registry, place.repository, str(digest)),
+    ).fetchone()
+    shown, ours = row or (0, 0)
+    return Sight.SHOWN if shown else Sight.HIDDEN if ours else Sight.UNKNOWN
+
+
+def referrers(connection: sqlite3.Connection, place: Place, subject: Digest) -> tuple[Content, ...]:
+    """Read the evidence of a subject."""
+    rows = connection.execute(
+        f"SELECT {', '.join(f'contents.{name}' for name in _COLUMNS.split(', '))}"  # noqa: S608 - only column names
+        " FROM contents AS subjects JOIN links ON links.parent = subjects.seq AND links.position = ?"
+        " JOIN contents ON contents.seq = links.child"
+        " WHERE subjects.registry = ? AND subjects.repository = ? AND subjects.digest = ?"
+        " ORDER BY contents.noted, contents.seq",
+        (EVIDENCE, place.registry, place.repository, str(subject)),
+    ).fetchall()
+    return tuple(_content(connection, row) for row in rows)
+
+
+def accept(connection: sqlite3.Connection, place: Place, sha256: str) -> None:
+    """Mark content as accepted, whatever its digest is computed with."""
+    rows = connection.execute(
+        "UPDATE contents SET accepted = 1 WHERE sha256 = ? AND registry = ? AND repository = ? AND noted IS NOT NULL"
+        " RETURNING seq",
+        (sha256, place.registry, place.repository),
+    )
+    _reconsider(connection, [seq for (seq,) in rows.fetchall()])
+
+
+def drop(connection: sqlite3.Connection, place: Place, digest: Digest) -> str:
+    """Take back that content was accepted or is evidence; returns its sha256, empty where nothing is known of it."""
+    rows = connection.execute(
+        "UPDATE contents SET accepted = 0 WHERE registry = ? AND repository = ? AND digest = ? RETURNING seq, sha256",
+        (place.registry, place.repository, str(digest)),
+    ).fetchall()
+    for seq, sha256 in rows:
+        connection.execute("DELETE FROM links WHERE child = ? AND position = ?", (seq, EVIDENCE))
+        _reconsider(connection, [seq])
+        return str(sha256)
+    return ""
+
+
+def withdrawn(connection: sqlite3.Connection, sha256: str) -> None:
+    """Hide what was revoked just now, and what was shown for its sake alone."""
+    rows = connection.execute("SELECT seq FROM contents WHERE sha256 = ?", (sha256,))
+    _reconsider(connection, [seq for (seq,) in rows.fetchall()])
+
+
+def digest_of(connection: sqlite3.Connection, place: Place, sha256: str) -> Digest:
+    """The digest that a manifest is known by: its sha256, unless it came under another."""
+    rows = connection.execute(
+        "SELECT digest FROM contents WHERE sha256 = ? AND registry = ? AND repository = ? AND noted IS NOT NULL"
+        " ORDER BY digest LIMIT 1",
+        (sha256, place.registry, place.repository),
+    )
+    return next((Digest.parse(digest) for (digest,) in rows), Digest("sha256", sha256))
+
+
+def _row(connection: sqlite3.Connection, place: Place, digest: Digest) -> int:
+    """The row of a digest, made where there is none."""
+    key = (place.registry, place.repository, str(digest))
+    connection.execute(
+        "INSERT INTO contents"
+        " (registry, repository, digest, sha256, size, media_type, artifact_type, annotations, accepted, shown)"
+        " VALUES (?, ?, ?, ?, 0, '', '', '[]', 0, 0) ON CONFLICT DO NOTHING",
+        (*key, digest.value if digest.algorithm == "sha256" else ""),
+    )
+    row = connection.execute("SELECT seq FROM contents WHERE registry = ? AND repository = ? AND digest = ?", key)
+    return int(row.fetchone()[0])
+
+
+def _subject(connection: sqlite3.Connection, seq: int) -> Digest | None:
+    rows = connection.execute(
+        "SELECT digest FROM links JOIN contents ON contents.seq = links.parent"
+        " WHERE links.child = ? AND links.position = ?",
+        (seq, EVIDENCE),
+    )
+    return next((Digest.parse(digest) for (digest,) in rows), None)
+
+
+def _content(connection: sqlite3.Connection, row: tuple[Any, ...]) -> Content:
+    seq, digest, size, media_type, sha256, artifact_type, annotations = row
+    links = connection.execute(
+        "SELECT digest FROM links JOIN contents ON contents.seq = links.child"
+        " WHERE links.parent = ? AND links.position <> ? ORDER BY links.position",
+        (seq, EVIDENCE),
+    )
+    return Content(
+        digest=Digest.parse(digest),
+        size=size,
+        media_type=media_type,
+        sha256=sha256,
+        links=tuple(Digest.parse(link) for (link,) in links),
+        subject=_subject(connection, seq),
+        artifact_type=artifact_type,
+        annotations=tuple((key, value) for key, value in json.loads(annotations)),
+    )
+
+
+def _reconsider(connection: sqlite3.Connection, rows: list[int]) -> None:
+    """Make `shown` true again for rows of which something has changed, and for all below them."""
+    below = connection.execute(
+        "WITH RECURSIVE below (seq, shown) AS ("
+        " SELECT seq, shown FROM contents WHERE seq IN (SELECT value FROM json_each(?))"
+        " UNION SELECT contents.seq, contents.shown FROM below JOIN links ON links.parent = below.seq"
+        " JOIN contents ON contents.seq = links.child WHERE below.shown AND contents.shown"
+        ") SELECT seq FROM below",
+        (json.dumps(rows),),
+    ).fetchall()
+    again = json.dumps([seq for (seq,) in below])
+    connection.execute("UPDATE contents SET shown = 0 WHERE seq IN (SELECT value FROM json_each(?))", (again,))
+    connection.execute(
+        "WITH RECURSIVE raised (seq) AS ("  # noqa: S608 - constants
+        " SELECT seq FROM contents WHERE seq IN (SELECT value FROM json_each(?))"
+        f" AND NOT {_REVOKED} AND (accepted OR EXISTS (SELECT 1 FROM links JOIN contents AS parents"
+        " ON parents.seq = links.parent WHERE links.child = contents.seq AND parents.shown))"
+        " UNION SELECT contents.seq FROM raised JOIN links ON links.parent = raised.seq"
+        f" JOIN contents ON contents.seq = links.child WHERE NOT contents.shown AND NOT {_REVOKED}"
+        ") UPDATE contents SET shown = 1 WHERE seq IN (SELECT seq FROM raised)",
+        (again,),
+    )
