@@ -35,6 +35,12 @@ class Digest(NamedTuple):
             raise Malformed("digest", "expected <algorithm>:<lower-case hex> of a known algorithm")
         return cls(algorithm, value)
 
+    def matches(self, data: bytes) -> bool:
+        """Whether these bytes have this digest."""
+        running = _MAKERS[self.algorithm]()
+        running.update(data)
+        return running.hexdigest() == self.value
+
 
 _MAKERS: Final[dict[str, Callable[[], _Running]]] = {
     "sha256": hashlib.sha256,
