@@ -48,6 +48,7 @@ ARCHIVE_NAME: Final = 4096  # one entry's name; PATH_MAX
 # --- Evidence -----------------------------------------------------------------------------------------------------
 EVIDENCE_PER_REQUEST: Final = 16  # count; PyPI allows one per predicate type, of two types
 EVIDENCE_BYTES: Final = 1 * MIB  # one bundle; npm's and GitHub's are 6 to 30 KiB
+EVIDENCE_FILE_BYTES: Final = 8 * MIB  # a `.jsonl` file on the command line, with some pieces of that size
 EVIDENCE_PER_DIGEST: Final = 32  # count, per credential and digest in the locker
 EVIDENCE_DIGESTS: Final = 16  # count, that one piece is put into the locker under
 EVIDENCE_SECONDS: Final = 10.0  # verification budget of one publish

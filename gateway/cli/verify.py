@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from gateway import limits
+from gateway.cli.evidence import read_pieces
 from gateway.config import load_trust_roots, read_policy_files, shipped_trust_roots
 from gateway.ecosystems import PACKAGES
 from gateway.ecosystems.protocol import Refused
@@ -35,7 +35,7 @@ from gateway.verification import detect
     "--evidence",
     multiple=True,
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A bundle or a PEP 740 attestation; repeatable.",
+    help="A bundle, an attestation, or a .jsonl file with one a line; repeatable.",
 )
 @click.option("--policy", "policy_dir", type=click.Path(file_okay=False, path_type=Path), default="policy")
 @click.option("--trust-roots", "roots_dir", type=click.Path(file_okay=False, path_type=Path), help="Default: shipped.")
@@ -87,7 +87,8 @@ def _decide(artifact: Path, registry: Registry, purl: str | None, evidence: tupl
             return refuse(upload.reasons, trust.policy.revision)
         if purl is not None and purl.partition("@")[0] != upload.purl:
             raise click.UsageError(f"--package is {purl}, but {artifact.name} is {upload.purl}")
-        pieces = [_evidence(path, position) for position, path in enumerate(evidence)]
+        bodies = [body for path in evidence for body in read_pieces(path)]
+        pieces = [_evidence(body, position) for position, body in enumerate(bodies)]
         alone = [piece for piece in pieces if not piece.ref.format.judged_together]
         findings = [finding for piece in alone for finding in verify_one(piece, upload, trust, at)]
         links = [piece for piece in pieces if piece.ref.format.judged_together]
@@ -96,9 +97,7 @@ def _decide(artifact: Path, registry: Registry, purl: str | None, evidence: tupl
     return decide(Case(at, upload, _anybody(upload, at), tuple(findings)), trust.policy)
 
 
-def _evidence(path: Path, position: int) -> Evidence:
-    with path.open("rb") as handle:
-        body = handle.read(limits.EVIDENCE_BYTES + 1)
+def _evidence(body: bytes, position: int) -> Evidence:
     kind = detect(body)
     # A PEP 740 object will travel inside the publish request, and is held to the protocol's rules there.
     source = Source.REQUEST if kind is Format.PEP740 else Source.ARGUMENT

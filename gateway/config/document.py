@@ -17,7 +17,9 @@ Size = Annotated[int, Field(ge=1)] | Annotated[str, Field(pattern=r"^[1-9][0-9]{
 Mount = Annotated[str, Field(pattern=r"^/$|^(/[A-Za-z0-9_~.-]+)+$")]
 Host = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")]
 HostPort = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?$")]
-_COMPONENT = r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*"  # of a repository's name, as the OCI distribution specification has it
+_COMPONENT = (
+    r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*"  # of a repository's name, as the OCI distribution specification has it
+)
 Repository = Annotated[str, Field(pattern=rf"^{_COMPONENT}(/{_COMPONENT})*$", max_length=128)]
 Address = Annotated[str, Field(pattern=r"^(\[[0-9A-Fa-f:]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}$")]
 Url = Annotated[str, Field(pattern=r"^https?://[!-~]+$")]

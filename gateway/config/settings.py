@@ -243,7 +243,9 @@ class _Reading:
                 self._note("quarantine is for oci; elsewhere nothing is kept that waits", *at, "quarantine")
             return
         if document.mount is not None:
-            what = "an oci registry is always at /v2 of its host; leave mount out, and give it a host or listen of its own"
+            what = (
+                "an oci registry is always at /v2 of its host; leave mount out, and give it a host or listen of its own"
+            )
             self._note(what, *at, "mount")
         if document.read_auth == "passthrough":
             what = "an oci registry's clients get tokens of this gateway; choose grant or none"

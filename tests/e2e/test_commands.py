@@ -127,6 +127,31 @@ def test_evidence_in_the_locker_serves_a_client_that_carries_none(bench: Bench) 
     assert (wrong.returncode, "digest-mismatch" in wrong.stderr) == (1, True)
 
 
+def test_each_line_of_a_jsonl_file_is_a_piece_of_evidence(bench: Bench) -> None:
+    """As `gh attestation download` writes them; a line that speaks for another file is told apart and hides nothing."""
+    of = wheel("acme-lines", "1.0.0")
+    lines = []
+    for laid in (bench.lay(BAD), bench.lay(of)):
+        bench.run("sandbox", "sign", laid, "--sandbox", bench.root, "--format", "bundle")
+        lines.append(json.dumps(json.loads(laid.with_name(f"{laid.name}.sigstore.json").read_text())))
+    path = bench.lay(of)
+    both, one = bench.world.folder / "both.jsonl", bench.world.folder / "one.jsonl"
+    both.write_text("\n".join(lines) + "\n")
+    one.write_text(lines[1] + "\n")
+    policy = ("--policy", bench.world.folder / "policy", "--trust-roots", bench.world.folder / "trust_roots")
+    assert bench.run("verify", path, "--evidence", both, *policy, "--allow-sandbox").returncode == 0
+    token = bench.world.token()
+    where = ("--gateway", bench.world.address, "--token", token)
+    attached = bench.run("attach", path, both, *where)
+    assert (attached.returncode, "digest-mismatch" in attached.stderr) == (1, True)
+    assert attached.stdout.count("kept for") == 1
+    assert bench.run("attach", path, one, *where).returncode == 0
+    assert clients.publish("twine", path, bench.world.upload_url, token, attestations=False).succeeded
+    one.write_text((lines[1] + "\n") * 17)
+    assert bench.run("attach", path, one, *where).returncode == 2
+    assert bench.run("verify", path, "--evidence", one, *policy).returncode == 2
+
+
 def test_a_revoked_token_is_refused_at_once(bench: Bench) -> None:
     token = bench.world.token()
     listed = json.loads(bench.world.command("token", "list", "--json"))

@@ -139,6 +139,8 @@ MUTANTS: Final = (
     Mutant(f"{ROOM}/certificate.py", "if fault := _unknown_critical(extensions, _CRITICAL_LEAF):", 'if fault := "":'),
     Mutant(f"{ROOM}/bundle.py", "if sum(item is not None for item in (chain, single, key)) != 1:", "if False:"),
     Mutant(f"{ROOM}/bundle.py", "if len(read.signatures) != 1:", "if False:"),
+    Mutant(f"{ROOM}/formats.py", "certificates_in(leaf)[:1] if leaf else ()", "()"),
+    Mutant(f"{ROOM}/formats.py", "if len(lines) > limits.EVIDENCE_PER_REQUEST:", "if False:"),
     Mutant(f"{ROOM}/keys.py", "names = self.hashes if only is None else (only,)", "names = self.hashes"),
     Mutant(f"{ROOM}/keys.py", ' or int.from_bytes(scalar, "little") >= _ORDER', ""),
     Mutant(f"{ROOM}/keys.py", "if sodium.crypto_scalarmult_ed25519_base_noclamp(scalar) != right:", "if False:"),

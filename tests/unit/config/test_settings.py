@@ -245,7 +245,10 @@ def test_an_oci_registry_may_have_a_quarantine_and_other_names(read: Reader) -> 
         ("    quarantine: held/\n", "13:17: "),
         (IMAGES.replace("images", "second"), "13:5: registry images has the same address"),
         (REGISTRY.replace("pypi", "npm") + "    mount: /v2\n", "17:12: registry images has the same address"),
-        (REGISTRY.replace("pypi", "npm") + "    mount: /v2/pypi\n", "17:12: the mounts of images and second lie within one another"),
+        (
+            REGISTRY.replace("pypi", "npm") + "    mount: /v2/pypi\n",
+            "17:12: the mounts of images and second lie within one another",
+        ),
     ],
 )
 def test_each_near_miss_of_an_oci_registry_is_one_problem(read: Reader, wrong: str, expected: str) -> None:
