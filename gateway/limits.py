@@ -93,6 +93,7 @@ UPSTREAM_IDLE_SECONDS: Final = 300.0  # between two reads; a registry of one thr
 DOCUMENT_SECONDS: Final = 300.0  # one whole page; without it a registry that trickles holds a name for ever
 INDEX_PAGE: Final = 64 * MIB  # one project's page; the largest on PyPI is some 10 MiB
 POSTED_READ: Final = 8 * MIB  # a read's body; npm's audit of a large tree is some hundred KiB, gzipped
+SIGNATURES_REMEMBERED: Final = 65_536  # count, of some 300 bytes; one is made in 30 microseconds
 SETTLE_SECONDS: Final = 30.0  # between two looks at what is not settled
 REPLY_BODY: Final = 64 * KIB  # what is kept of an upstream's answer to a write
 REPLY_WORDS: Final = 200  # characters; what is quoted of an upstream's reason phrase or of an error about it

@@ -46,6 +46,7 @@ def check_settings(
     return (
         *_addresses(settings),
         *(problem for registry in settings.registries for problem in _registry(registry)),
+        *(problem for registry in settings.registries for problem in _signing(registry, now)),
         *_private(settings),
         *_roots(settings, roots, now),
         *_policy(settings, policy),
@@ -78,6 +79,16 @@ def _registry(registry: RegistrySettings) -> Iterator[Problem]:
         yield _warning(f"{about}: upstream is http: {what} the network in clear; use https")
     if registry.read_auth is ReadAuth.NONE and registry.upstream_credential is not None:
         yield _warning(f"{about}: read_auth: none lets anyone read; such reads are sent upstream without a credential")
+
+
+def _signing(registry: RegistrySettings, now: datetime) -> Iterator[Problem]:
+    about = f"registry {registry.name}: signing_keys"
+    if not registry.signing_keys:
+        return
+    if not any(key.signs(now) for key in registry.signing_keys):
+        yield _error(f"{about}: none can sign, so npm audit signatures fails; add one: provgate npm new-key")
+    elif not any(key.signs(now + _SOON) for key in registry.signing_keys):
+        yield _warning(f"{about}: none signs in {_SOON.days} days; add one above the others: provgate npm new-key")
 
 
 def _private(settings: Settings) -> Iterator[Problem]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from gateway import limits
 
@@ -35,6 +35,15 @@ class TlsDocument(_Part):
 
     certificate: Text = Field(description="PEM file: the certificate, then what chains it to its authority")
     key: Text = Field(description="PEM file of its private key, readable by the gateway alone")
+
+
+class SigningKeyDocument(_Part):
+    """A key of a registry."""
+
+    key: Text = Field(
+        description="env:NAME or file:PATH of a P-256 key in PEM; a public one is listed and signs nothing"
+    )
+    expires: AwareDatetime | None = Field(default=None, description="when it ceases to sign; it stays listed")
 
 
 class RegistryDocument(_Part):
@@ -64,6 +73,9 @@ class RegistryDocument(_Part):
     max_file: Size = Field(default=limits.UPLOAD_FILE, description="the largest file or blob, in bytes or as 500MiB")
     quarantine: Repository | None = Field(
         default=None, description="oci: repository prefix of the upstream that keeps what waits for evidence"
+    )
+    signing_keys: tuple[SigningKeyDocument, ...] = Field(
+        default=(), description="what npm verifies registry signatures with; the first that has not expired signs"
     )
     also_known_as: tuple[HostPort, ...] = Field(default=(), description="further host names evidence may use for it")
 

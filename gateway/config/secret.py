@@ -13,10 +13,13 @@ import re
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 from gateway import limits
+from gateway.errors import Malformed
+from gateway.signing import RegistryKey, read_key
 
 NONE: Final = "none"
 _BEARER: Final = re.compile(r"[Bb]earer +([A-Za-z0-9._~+/-]+=*)")
@@ -45,6 +48,16 @@ def upstream_credential(reference: str, directory: Path, environment: Mapping[st
     if reference == NONE:
         return None
     return Secret(_authorization(_read(reference, directory, environment), reference))
+
+
+def signing_key(
+    reference: str, expires: datetime | None, directory: Path, environment: Mapping[str, str]
+) -> RegistryKey:
+    """The key a reference stands for; raises `ValueError` with what is wrong and how to mend it, never the secret."""
+    try:
+        return read_key(_read(reference, directory, environment).encode(), expires)
+    except Malformed as error:
+        raise ValueError(f"{reference}: {error.problem}; provgate npm new-key makes one") from None
 
 
 def _read(reference: str, directory: Path, environment: Mapping[str, str]) -> str:

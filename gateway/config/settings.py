@@ -13,8 +13,9 @@ from urllib.parse import SplitResult, urlsplit
 
 from gateway import limits
 from gateway.config.document import RegistryDocument, SettingsDocument, TlsDocument
-from gateway.config.secret import Secret, upstream_credential
+from gateway.config.secret import Secret, signing_key, upstream_credential
 from gateway.errors import ConfigurationError
+from gateway.signing import RegistryKey
 from gateway.strict.yaml import Loaded, load
 
 _SQLITE: Final = "sqlite:///"
@@ -101,6 +102,7 @@ class RegistrySettings:
     read_auth: ReadAuth
     max_file: int
     also_known_as: tuple[str, ...]
+    signing_keys: tuple[RegistryKey, ...] = ()
     quarantine: str = ""
 
 
@@ -233,6 +235,7 @@ class _Reading:
             read_auth=ReadAuth(document.read_auth),
             max_file=_bytes(document.max_file),
             also_known_as=document.also_known_as,
+            signing_keys=self._signing_keys(number, document),
             quarantine=document.quarantine or "",
         )
 
@@ -315,6 +318,22 @@ class _Reading:
         except ValueError as error:
             self._note(str(error), "registries", number, "upstream_credential")
             return None
+
+    def _signing_keys(self, number: int, document: RegistryDocument) -> tuple[RegistryKey, ...]:
+        keys: list[RegistryKey] = []
+        for position, one in enumerate(document.signing_keys):
+            place = ("registries", number, "signing_keys", position, "key")
+            try:
+                key = signing_key(one.key, one.expires, self.directory, self.environment)
+            except ValueError as error:
+                self._note(str(error), *place)
+                continue
+            if key.keyid in {known.keyid for known in keys}:
+                self._note(f"the key {key.keyid} is listed twice; keep one", *place)
+            keys.append(key)
+        if keys and document.ecosystem != "npm":
+            self._note("signing_keys are for npm; clients of no other ecosystem ask for any", "registries", number)
+        return tuple(keys)
 
     # --- what several keys mean together --------------------------------------------------------------------------
 

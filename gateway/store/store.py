@@ -26,6 +26,7 @@ from gateway.model.digest import Digest
 from gateway.model.evidence import Evidence
 from gateway.model.intent import Intent, Record, Settlement, Step
 from gateway.model.upload import Upload
+from gateway.model.vouched import Vouched
 from gateway.store.contents import Contents
 
 
@@ -221,6 +222,17 @@ class Store(ABC):
     @abstractmethod
     async def accepted(self, registry: str) -> Mapping[str, str]:
         """Canonical name -> sha256 of every file ever published through the gateway; a live view, from memory."""
+
+    @abstractmethod
+    async def vouched(self, registry: str) -> Mapping[str, Vouched]:
+        """Canonical name -> what the gateway answers for under it; a live view, from memory."""
+
+    @abstractmethod
+    async def vouch(self, registry: str, canonical: str, vouched: Vouched, person: str, at: datetime) -> bool:
+        """Vouch for bytes that were there before the gate; False where the name has other bytes, or they are revoked.
+
+        What is published through the gateway is vouched for without it.
+        """
 
     @abstractmethod
     async def revoke_digest(self, sha256: str, person: str, why: str, at: datetime) -> None:

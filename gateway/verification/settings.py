@@ -8,6 +8,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 TRUSTED_ROOT: Final = "trusted_root.json"  # the name under which TUF delivers it and shipped roots embed it
+PUBLIC_GOOD: Final = "https://tuf-repo-cdn.sigstore.dev"
 
 
 def _day(value: object) -> object:
@@ -46,6 +47,11 @@ class Source(_Settings):
         if (self.tuf is None) != (self.bootstrap is None):
             raise ValueError("tuf needs bootstrap, and nothing else does")
         return self
+
+    @property
+    def public_good(self) -> bool:
+        """Whether it is Sigstore's public instance, as it is shipped or as its own TUF repository delivers it."""
+        return self.embedded == "public-good" or (self.tuf or "").rstrip("/") == PUBLIC_GOOD
 
     @property
     def material(self) -> str:

@@ -124,6 +124,7 @@ class TrustRoot:
     layout: Layout | None = None
     layout_signers: tuple[NamedKey, ...] = ()  # never in `keys`: who signs a layout does not sign packages
     sandbox: bool = False
+    public_good: bool = False  # Sigstore's public instance: the only one that npm verifies with
     skipped: tuple[str, ...] = ()
     material: bytes = field(default=b"", repr=False)  # the trusted root's own bytes, for the second opinion
 
@@ -180,6 +181,7 @@ def build_trust_root(name: str, settings: TrustRootSettings, material: Mapping[s
         own if layout is None else (),
         layout,
         () if layout is None else _signers(layout, own),
+        public_good=settings.source is not None and settings.source.public_good,
         sandbox=any(step.sandbox for authority in authorities for step in authority.chain),
         skipped=tuple(skipped),
         material=data,

@@ -25,7 +25,7 @@ from gateway.errors import StoreError
 from gateway.model.codec import decode, encode
 from gateway.model.content import Hold, Place
 from gateway.model.intent import Intent, IntentFile, Record, Settlement, Step
-from gateway.store.sqlite import contents, holds
+from gateway.store.sqlite import contents, holds, vouched
 from gateway.store.sqlite.schema import from_column, to_column
 from gateway.store.store import Began, Cause, Conflict, Query, Written
 
@@ -90,6 +90,7 @@ def settle(connection: sqlite3.Connection, intent_id: str, settlement: Settlemen
             )
             _insert_published(connection, intent_id, at)
             holds.end_with(connection, intent_id, at)
+            vouched.published(connection, intent_id, at)
         case Settlement.ABSENT | Settlement.REFUSED:
             connection.execute("DELETE FROM names WHERE intent = ? AND bound = 0", (intent_id,))
             connection.execute("UPDATE names SET damaged = 0, intent = NULL WHERE intent = ?", (intent_id,))

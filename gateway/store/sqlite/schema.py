@@ -193,6 +193,18 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         "ALTER TABLE published ADD COLUMN enforced INTEGER",
         "UPDATE published SET enforced = at WHERE NOT observed",
     ),
+    (
+        # A later publish of the same bytes writes its row anew, with a new `seq`: readers look at what is new.
+        """CREATE TABLE vouched (
+            seq INTEGER PRIMARY KEY AUTOINCREMENT,
+            registry TEXT NOT NULL,
+            canonical TEXT NOT NULL,
+            body BLOB NOT NULL,
+            person TEXT,  -- NULL: an accepted publish's
+            at INTEGER NOT NULL,
+            UNIQUE (registry, canonical)
+        ) STRICT""",
+    ),
 )
 
 

@@ -6,13 +6,13 @@ import asyncio
 import hashlib
 import hmac
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 from gateway.errors import StoreError
 from gateway.model.case import Grant, History, Waiver
@@ -20,17 +20,21 @@ from gateway.model.digest import Digest
 from gateway.model.evidence import Evidence
 from gateway.model.intent import Intent, Record, Settlement, Step
 from gateway.model.upload import Upload
+from gateway.model.vouched import Vouched
 from gateway.store.contents import Contents
 from gateway.store.files import prepare
 from gateway.store.sqlite import evidence as evidence_rows
 from gateway.store.sqlite import grants as grant_rows
 from gateway.store.sqlite import history, publishes
+from gateway.store.sqlite import vouched as vouched_rows
 from gateway.store.sqlite import waivers as waiver_rows
 from gateway.store.sqlite.access import Access
 from gateway.store.sqlite.database import Database, connect
 from gateway.store.sqlite.kept import SqliteContents
 from gateway.store.sqlite.schema import migrate
 from gateway.store.store import Began, Conflict, KnownGrant, KnownWaiver, Query, Revocation, Store, Written
+
+T = TypeVar("T")
 
 _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 _KEY_CHECK: Final = b"the key of this store"
@@ -45,12 +49,22 @@ class _Hidden:
 
 
 @dataclass(slots=True)
-class _Accepted:
-    """What one registry ever published: it only grows, so the same dictionary serves every reader."""
+class _Growing(Generic[T]):
+    """What one registry ever published, or has vouched for: it only grows, so one dictionary serves every reader.
 
+    `after` reads what is new since a row.
+    """
+
+    after: Callable[[sqlite3.Connection, str, int], tuple[int, dict[str, T]]]
     seq: int = 0
-    names: dict[str, str] = field(default_factory=dict)
+    names: dict[str, T] = field(default_factory=dict)
     loaded: bool = False
+
+    def refresh(self, connection: sqlite3.Connection, registry: str) -> None:
+        """Take in what is new."""
+        self.seq, new = self.after(connection, registry, self.seq)
+        self.names.update(new)
+        self.loaded = True
 
 
 class SqliteStore(Access, Store):
@@ -58,7 +72,8 @@ class SqliteStore(Access, Store):
 
     def __init__(self, path: Path) -> None:
         self._hidden: _Hidden | None = None
-        self._accepted: dict[str, _Accepted] = {}
+        self._accepted: dict[str, _Growing[str]] = {}
+        self._vouched: dict[str, _Growing[Vouched]] = {}
         self._version = 0
         super().__init__(Database(path, self._refresh))
         self._contents = SqliteContents(self._database, self._commits)
@@ -168,11 +183,17 @@ class SqliteStore(Access, Store):
 
     async def accepted(self, registry: str) -> Mapping[str, str]:
         """What was published; the first call reads it, later ones answer from memory."""
-        self._seen()
-        known = self._accepted.get(registry)
-        if known is None or not known.loaded:
-            known = await self._write(partial(self._want_accepted, registry))
-        return MappingProxyType(known.names)
+        return await self._grown(self._accepted, registry, history.published_after)
+
+    async def vouched(self, registry: str) -> Mapping[str, Vouched]:
+        """What is vouched for; the first call reads it, later ones answer from memory."""
+        return await self._grown(self._vouched, registry, vouched_rows.after)
+
+    async def vouch(self, registry: str, canonical: str, vouched: Vouched, person: str, at: datetime) -> bool:
+        """Vouch for bytes."""
+        return await self._write(
+            partial(vouched_rows.vouch, registry=registry, canonical=canonical, vouched=vouched, person=person, at=at)
+        )
 
     async def revoke_digest(self, sha256: str, person: str, why: str, at: datetime) -> None:
         """Withdraw bytes."""
@@ -232,30 +253,39 @@ class SqliteStore(Access, Store):
         self._seen()
         return self._version
 
+    async def _grown(
+        self,
+        every: dict[str, _Growing[T]],
+        registry: str,
+        after: Callable[[sqlite3.Connection, str, int], tuple[int, dict[str, T]]],
+    ) -> Mapping[str, T]:
+        self._seen()
+        known = every.get(registry)
+        if known is None or not known.loaded:
+            # Filled by `_refresh`, after the commit: a batch that fails must leave nothing here.
+            known = await self._write(lambda _: every.setdefault(registry, _Growing(after)))
+        return MappingProxyType(known.names)
+
     def _seen(self) -> _Hidden:
         if self._hidden is None:
             raise StoreError("what readers may see is not known; the record could not be read")
         return self._hidden
 
-    # The next two run in the writer's thread, and nothing else changes what they change.
+    # It runs in the writer's thread, as what `_grown` hands over does; nothing else changes what they change.
 
     def _refresh(self, connection: sqlite3.Connection) -> None:
         try:
             withheld, revoked = history.withheld(connection), history.revoked(connection)
-            for registry, known in self._accepted.items():
-                known.seq, new = history.published_after(connection, registry, known.seq)
-                known.names.update(new)
-                known.loaded = True
+            for registry, published in self._accepted.items():
+                published.refresh(connection, registry)
+            for registry, answered in self._vouched.items():
+                answered.refresh(connection, registry)
         except BaseException:
             self._hidden = None
             raise
         if self._hidden is None or self._hidden.withheld != withheld or self._hidden.revoked != revoked:
             self._hidden = _Hidden({name: MappingProxyType(names) for name, names in withheld.items()}, revoked)
         self._version += 1
-
-    def _want_accepted(self, registry: str, _: sqlite3.Connection) -> _Accepted:
-        # Filled by `_refresh`, after the commit: a batch that fails must leave nothing here.
-        return self._accepted.setdefault(registry, _Accepted())
 
 
 def _check_key(connection: sqlite3.Connection, key: bytes) -> None:
