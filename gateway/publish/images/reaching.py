@@ -1,0 +1,59 @@
+"""What a manifest reaches: an index's children, read from the registry and bounded in number and depth."""
+
+from __future__ import annotations
+
+from gateway import limits
+from gateway.ecosystems.oci_manifest import Manifest, content, read_manifest
+from gateway.errors import Malformed, TooLarge
+from gateway.model.content import Content
+from gateway.model.digest import Digest
+from gateway.publish.images import client
+from gateway.publish.images.depot import Depot
+
+
+class Missing(Exception):
+    """An index names a manifest that the registry does not have in this repository."""
+
+    def __init__(self, digest: Digest) -> None:
+        super().__init__(str(digest))
+        self.digest = digest
+
+
+async def reached(
+    depot: Depot, repository: str, manifest: Manifest, digest: Digest, body: bytes
+) -> tuple[Content, ...]:
+    """Every manifest that this one reaches, children first and itself last.
+
+    Raises `Missing`, `Malformed` (a child that cannot be read, or is of another size than it is said to be), `TooLarge`
+    and `UpstreamError`.
+    """
+    found: dict[Digest, Content] = {}
+    await _children(depot, repository, manifest, found, limits.INDEX_DEPTH)
+    return (*found.values(), content(manifest, digest, body))
+
+
+async def _children(
+    depot: Depot, repository: str, manifest: Manifest, found: dict[Digest, Content], depth: int
+) -> None:
+    for child in manifest.children:
+        if child.digest in found:
+            continue
+        if depth == 0 or len(found) >= limits.INDEX_MANIFESTS:
+            raise TooLarge("the index", f"{limits.INDEX_MANIFESTS} manifests, nested {limits.INDEX_DEPTH} deep")
+        stored = await _either(depot, repository, child.digest)
+        if stored is None:
+            raise Missing(child.digest)
+        if len(stored.body) != child.size:
+            raise Malformed(f"the index's {child.digest}", f"has {len(stored.body)} bytes, not {child.size}")
+        inner = read_manifest(stored.body, stored.media_type)
+        await _children(depot, repository, inner, found, depth - 1)
+        found[child.digest] = content(inner, child.digest, stored.body)
+
+
+async def _either(depot: Depot, repository: str, digest: Digest) -> client.Stored | None:
+    """A manifest that was deposited, or was in the repository before."""
+    deposited = depot.deposits(repository)
+    stored = await client.manifest(depot, deposited, digest)
+    if stored is None and deposited != repository:
+        stored = await client.manifest(depot, repository, digest)
+    return stored
