@@ -11,17 +11,17 @@
     9. Content   the signature is over this file, or over this statement.
     10. Opinion  a second engine agrees, where it knows the kind (`second_opinion`).
 
-Every step runs whose material is there, and every reason is reported. Specifications: Sigstore's client specification
-(https://github.com/sigstore/architecture-docs/blob/main/client-spec.md, sections 4.1 to 4.6) for steps 2 to 9,
-RFC 5280 section 6 for 4, RFC 6962 section 3 for 6, RFC 9162 section 2.1 and https://c2sp.org/tlog-checkpoint for 7,
-RFC 3161 for 3. A bundle never chooses its root: each root that claims it is tried, and the caller's policy selects.
+Steps 1 and 2 stand in `claim`, the others here. Every step runs whose material is there, and every reason is reported.
+A bundle never chooses its root: each root that claims it is tried, and the caller's policy selects. Specifications:
+Sigstore's client specification (https://github.com/sigstore/architecture-docs/blob/main/client-spec.md, sections 4.1 to
+4.6) for steps 2 to 9, RFC 3161 for 3, RFC 5280 section 6 for 4, RFC 6962 section 3 for 6, RFC 9162 section 2.1 and
+https://c2sp.org/tlog-checkpoint for 7.
 
 Not checked here: whether the signer is expected, whether a statement covers an upload, what its predicate is worth.
 """
 
 from __future__ import annotations
 
-import binascii
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,71 +30,33 @@ from typing import Final
 
 from gateway import limits
 from gateway.errors import Malformed, TooLarge
-from gateway.model.digest import STRONG, Digest
-from gateway.model.evidence import Attestation, Evidence, Finding, Format, Provenance, Subject, Summary
+from gateway.model.digest import Digest
+from gateway.model.evidence import Attestation, Evidence, Finding, Format, Subject
 from gateway.reasons import Code, Reason
+from gateway.verification import claim as claiming
 from gateway.verification import inclusion, promise, sct, timestamp
 from gateway.verification import second_opinion as peer
-from gateway.verification.bundle import (
-    IN_TOTO,
-    Bundle,
-    Content,
-    Envelope,
-    LogEntry,
-    MessageSignature,
-    SimpleSigning,
-    UnsupportedKind,
-)
-from gateway.verification.certificate import Issuer, Leaf, load, path, read_issuer, read_leaf, self_issued
+from gateway.verification.bundle import Envelope, MessageSignature, SimpleSigning, UnsupportedKind
+from gateway.verification.certificate import Issuer, Leaf
+from gateway.verification.claim import HINTS, Read, Signer, claim, read_evidence, strong
 from gateway.verification.cosign import read_subject
-from gateway.verification.entry import KINDS, EntryBody, difference, read_body
-from gateway.verification.formats import detect, read
+from gateway.verification.entry import difference
+from gateway.verification.formats import detect
 from gateway.verification.keys import PublicKey
 from gateway.verification.links import verify_links
 from gateway.verification.memory import Memory
-from gateway.verification.provenance import read_provenance
-from gateway.verification.statement import Statement, read_statement
-from gateway.verification.summary import read_summary
-from gateway.verification.trust_root import Authority, NamedKey, TrustRoot, log_at
+from gateway.verification.trust_root import TrustRoot, log_at
 
 _SKEW: Final = timedelta(seconds=limits.CLOCK_SKEW_SECONDS)
-_HINTS: Final = {"SHA2_256": "sha256", "SHA2_384": "sha384", "SHA2_512": "sha512"}
-
-_Path = tuple[Authority, tuple[Issuer, ...]]
-# A job signs many files with one certificate. Keys hold the root's digest, so a changed root remembers nothing.
-_LEAVES: Final[Memory[bytes, Leaf]] = Memory(1024)
-_PATHS: Final[Memory[tuple[str, bytes], tuple[_Path, ...]]] = Memory(4096)
+# Keys hold the root's digest, so a changed root remembers nothing.
 _SCTS: Final[Memory[tuple[str, bytes, bytes], frozenset[bytes]]] = Memory(4096)
 
 
 def forget() -> None:
     """Forget what was proved before, so that a measurement starts cold; nothing else ever needs it."""
-    for memory in (_LEAVES, _PATHS, _SCTS):
-        memory.clear()
+    claiming.forget()
+    _SCTS.clear()
     inclusion.forget()
-
-
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """Evidence after step 1; what it holds is the same under every root."""
-
-    bundle: Bundle
-    leaf: Leaf | None
-    leaf_hash: bytes
-    entries: tuple[tuple[LogEntry, EntryBody], ...]
-    statement: Statement | None
-    provenance: Provenance | None = None
-    summary: Summary | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Signer:
-    """Who a root says may have signed: a certificate with its paths to authorities, or a named key."""
-
-    key: PublicKey
-    verifier: bytes  # DER of the certificate or the key, as log entries record it
-    paths: tuple[_Path, ...] = ()
-    named: NamedKey | None = None
 
 
 @dataclass(slots=True)
@@ -103,8 +65,8 @@ class _Trial:
 
     about: str
     root: TrustRoot
-    signer: _Signer
-    read: _Read
+    signer: Signer
+    read: Read
     files: Sequence[tuple[Digest, ...]]
     now: datetime
     reasons: list[Reason] = field(default_factory=list)
@@ -146,8 +108,8 @@ def verify(
         return verify_links((evidence,), roots, files, now)
     about = evidence.ref.label
     try:
-        found = _read(evidence)
-        signers = [(root, _claim(root, found, files)) for root in roots]
+        found = read_evidence(evidence)
+        signers = [(root, claim(root, found, files)) for root in roots]
     except Exception as error:  # noqa: BLE001 - third parties' parsers of hostile bytes: anything else fails closed
         return (Finding(evidence.ref, None, reasons=(_unreadable(about, error),)),)
     claims = [(root, signer) for root, signer in signers if signer is not None]
@@ -179,86 +141,6 @@ def _hear(trial: _Trial, *, allow_sandbox: bool, second_opinion: bool) -> None:
     _enough(trial)
     if second_opinion and not trial.reasons:
         _opinion(trial)
-
-
-# --- 1. Read ------------------------------------------------------------------------------------------------------
-
-
-def _read(evidence: Evidence) -> _Read:
-    kind = evidence.ref.format
-    bundle = read(evidence.body, detect(evidence.body) if kind is Format.UNKNOWN else kind)
-    leaf, leaf_hash = None, b""
-    if bundle.certificates:
-        first, *others = bundle.certificates
-        leaf_hash = hashlib.sha256(first).digest()
-        leaf = _LEAVES.proved(leaf_hash, lambda: read_leaf(first))
-        if any(self_issued(load(other, "certificate chain")) for other in others):
-            raise Malformed("certificate chain", "holds a root certificate")
-    entries = []
-    for entry in bundle.entries:
-        if (entry.kind, entry.version) not in KINDS:
-            raise UnsupportedKind("log entry", f"an entry of kind {entry.kind} {entry.version}")
-        entries.append((entry, read_body(entry)))
-    found = _Read(bundle, leaf, leaf_hash, tuple(entries), None)
-    match bundle.content:
-        case SimpleSigning(payload=payload):
-            read_subject(payload)  # malformed before any root
-        case MessageSignature(algorithm=algorithm) if algorithm not in {None, *_HINTS}:
-            raise UnsupportedKind("messageSignature", f"a digest of kind {algorithm}")
-        case Envelope(payload_type=said) if said != IN_TOTO:
-            raise UnsupportedKind("envelope", f"a payload of type {said}")
-        case Envelope(payload=payload):
-            statement = read_statement(payload)
-            facts = (read_provenance(statement), read_summary(statement))
-            return _Read(bundle, leaf, leaf_hash, tuple(entries), statement, *facts)
-        case MessageSignature():
-            pass
-    return found
-
-
-# --- 2. Claim -----------------------------------------------------------------------------------------------------
-
-
-def _claim(root: TrustRoot, read: _Read, files: Sequence[tuple[Digest, ...]]) -> _Signer | None:
-    leaf = read.leaf
-    if leaf is None:
-        return _claim_key(root, read.bundle, files)
-    if root.kind == "ca":
-        # A private authority's intermediates come with the evidence; an instance of Sigstore names its own.
-        about = "certificate chain"
-        between = [read_issuer(load(der, about), about) for der in read.bundle.certificates[1:]]
-        paths = _paths(root, leaf, between)
-    else:
-        paths = _PATHS.proved((root.digest, read.leaf_hash), lambda: _paths(root, leaf, []))
-    return None if paths is None else _Signer(leaf.key, leaf.der, paths)
-
-
-def _paths(root: TrustRoot, leaf: Leaf, between: Sequence[Issuer]) -> tuple[_Path, ...] | None:
-    found = [(authority, path(leaf, between, authority.chain)) for authority in root.authorities]
-    return tuple((authority, steps) for authority, steps in found if steps is not None) or None
-
-
-def _claim_key(root: TrustRoot, bundle: Bundle, files: Sequence[tuple[Digest, ...]]) -> _Signer | None:
-    """Choose the key that a bundle means: by its hint, else the one that made the signature."""
-    hinted = [key for key in root.keys if bundle.key_hint in _names(key)]
-    named = next(iter(hinted), None) or next((k for k in root.keys if _made(k.key, bundle.content, files)), None)
-    return None if named is None else _Signer(named.key, named.key.der, named=named)
-
-
-def _names(key: NamedKey) -> frozenset[str]:
-    """Every hint that means this key: its name, and its fingerprint as base64 or hexadecimal."""
-    fingerprint = key.key.fingerprint
-    return frozenset({key.name, fingerprint.hex(), binascii.b2a_base64(fingerprint, newline=False).decode()})
-
-
-def _made(key: PublicKey, content: Content, files: Sequence[tuple[Digest, ...]]) -> bool:
-    match content:
-        case Envelope():
-            return any(key.signed_content(signature, content.pae) for signature in content.signatures)
-        case SimpleSigning():
-            return key.signed_content(content.signature, content.payload)
-        case MessageSignature():
-            return any(key.signed_digest(content.signature, _strong(file)) is not None for file in files)
 
 
 # --- 3. Time ------------------------------------------------------------------------------------------------------
@@ -435,8 +317,8 @@ def _content(trial: _Trial) -> None:
 
 def _message(trial: _Trial, content: MessageSignature, key: PublicKey) -> None:
     """Find the file that a plain signature is over, among those that the signer's hint does not rule out."""
-    hint = _HINTS.get(content.algorithm or "", "sha256")
-    files = [_strong(file) for file in trial.files]
+    hint = HINTS.get(content.algorithm or "", "sha256")
+    files = [strong(file) for file in trial.files]
     hinted = [file for file in files if content.digest is None or file.get(hint) == content.digest]
     signed = next((file for file in hinted if key.signed_digest(content.signature, file) is not None), None)
     if signed is not None:
@@ -450,10 +332,6 @@ def _message(trial: _Trial, content: MessageSignature, key: PublicKey) -> None:
         trial.digests = {hint: content.digest or b""}
         ours = ", ".join(f"{hint}:{file.get(hint, b'').hex()}" for file in files)
         trial.refuse(Code.DIGEST_MISMATCH, ours, f"{hint}:{(content.digest or b'').hex()}")
-
-
-def _strong(file: tuple[Digest, ...]) -> dict[str, bytes]:
-    return {digest.algorithm: bytes.fromhex(digest.value) for digest in file if digest.algorithm in STRONG}
 
 
 # --- 10. Opinion --------------------------------------------------------------------------------------------------
@@ -492,7 +370,7 @@ def _finding(evidence: Evidence, trial: _Trial) -> Finding:
     return Finding(evidence.ref, root.name, attestation)
 
 
-def _unclaimed(about: str, root: TrustRoot, read: _Read) -> Reason:
+def _unclaimed(about: str, root: TrustRoot, read: Read) -> Reason:
     if read.leaf is not None:
         issuer = read.leaf.certificate.issuer.rfc4514_string()
         return Reason(Code.CERTIFICATE_UNTRUSTED, about, f"an authority of {root.name}", issuer)
