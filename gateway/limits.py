@@ -34,6 +34,18 @@ SPOOL_TOTAL: Final = 64 * GIB  # default, all publishes at once
 SPOOL_PER_GRANT: Final = 16 * GIB  # default
 SIMULTANEOUS_WAIT_SECONDS: Final = 60.0  # the second of two publishes of one file name waits this long
 
+# --- Images -------------------------------------------------------------------------------------------------------
+ACCESS_TOKEN_SECONDS: Final = 300  # docker's own server gives this; clients take less than 60 for 60
+TOKEN_FORM: Final = 64 * KIB
+TOKEN_PARAMETERS: Final = 64  # count
+MANIFEST_CACHE: Final = 32 * MIB  # manifests kept in memory; one has some KiB
+MANIFEST_CACHE_SECONDS: Final = 60.0  # a manifest that was deleted behind the gateway's back is served so long
+MISSES: Final = 4096  # count of manifests that nothing accepted holds, remembered so that they are told once
+SIGHTS: Final = 65_536  # count of answers of the record that are kept while nothing is written
+TAG_PAGES: Final = 64  # count; docker-registry gives all in one
+TAGS_PAGE: Final = 1000  # count, asked for in one page
+TOKEN_SCOPES: Final = 16  # count; a push asks for its repository and those it mounts from; all must fit one header
+
 # --- Archives -----------------------------------------------------------------------------------------------------
 ARCHIVE_ENTRIES: Final = 250_000  # count; the largest wheels seen on PyPI have some 60,000
 ARCHIVE_EXPANDED: Final = 64 * GIB

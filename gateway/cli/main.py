@@ -10,8 +10,8 @@ from gateway.cli.attach import attach
 from gateway.cli.check import check
 from gateway.cli.decisions import decisions
 from gateway.cli.demo import demo
-from gateway.cli.sandbox import sandbox
 from gateway.cli.npm import npm
+from gateway.cli.sandbox import sandbox
 from gateway.cli.schema import policy, settings
 from gateway.cli.serve import serve
 from gateway.cli.token import token

@@ -84,8 +84,8 @@ class Listen:
 class RegistrySettings:
     """One registry. `mount` has no slash at its end (empty: the whole host); `host` None is any.
 
-    `listen` None means the gateway's own address. `upstream_credential` is a whole Authorization value. `quarantine` is a
-    repository prefix of an OCI registry, empty where held content stays in its own repository.
+    `listen` None means the gateway's own address. `upstream_credential` is a whole Authorization value.
+    `quarantine` is a repository prefix, empty where an OCI registry's held content stays in its own repository.
     """
 
     name: str
@@ -240,7 +240,7 @@ class _Reading:
         )
 
     def _oci(self, document: RegistryDocument, *at: str | int) -> None:
-        """What an OCI registry's address and reads allow: its clients know hosts, not paths, and log in to the gateway."""
+        """What an OCI registry may have: its clients know hosts, not paths, and log in to the gateway."""
         if document.ecosystem != "oci":
             if document.quarantine is not None:
                 self._note("quarantine is for oci; elsewhere nothing is kept that waits", *at, "quarantine")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from gateway.config import ReadAuth
-from gateway.credentials import Presented, check, keyed_hash, parse, recognise
+from gateway.credentials import check, keyed_hash, parse, recognise
 from gateway.ecosystems.protocol import Head
 from gateway.model.case import Action, Grant
 from gateway.reasons import Code, Reason
@@ -36,20 +36,20 @@ class Authenticator:
             code = Code.CREDENTIAL_INVALID if presented.foreign else Code.CREDENTIAL_MISSING
             may = f" that may {action.value}" if action else ""
             return Reason(code, "Authorization", f"a token of this gateway{may}")
-        grant = await self._known(presented)
+        grant = await self.known(presented.token)
         if grant is None:
             return Reason(Code.CREDENTIAL_INVALID, "Authorization", "a token that exists and is not revoked")
         reasons = check(grant, registry or grant.registry, purl, action, now)
         return reasons[0] if reasons else grant
 
-    async def _known(self, presented: Presented) -> Grant | None:
-        assert presented.token is not None
-        grant_id = parse(presented.token)
+    async def known(self, token: str) -> Grant | None:
+        """The grant that a token proves, whatever it covers; None where there is none or it is revoked."""
+        grant_id = parse(token)
         found = await self.store.grant_by_id(grant_id) if grant_id else None
         if found is None:
             return None
         grant, stored = found
-        return grant if _same(keyed_hash(self.key, presented.token), stored) else None
+        return grant if _same(keyed_hash(self.key, token), stored) else None
 
     async def upstream_credential(
         self, head: Head, read_auth: ReadAuth, registry: str, purl: str | None, now: datetime

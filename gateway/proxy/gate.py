@@ -5,6 +5,8 @@
 3. A write with a Content-Encoding is 415, undecoded (CONTRACTS F.1).
 4. Find out who asks; a write without a grant is 401 before its body is read.
 5. A read takes the fast path; a publish is handed to `publish`.
+
+A registry of content by digest (OCI) has a way of its own from 2 on: `gateway.proxy.images`.
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ from gateway.model.case import Action
 from gateway.proxy import head as heads
 from gateway.proxy import reads
 from gateway.proxy.authenticate import Authenticator
-from gateway.proxy.mounts import Mounted, find
+from gateway.proxy.images.gate import DepotGate
+from gateway.proxy.mounts import Mount, Mounted, MountedDepot, find
 from gateway.proxy.protocol import GateProtocol, plain_reply, response_of
 from gateway.publish.publish import BodyAborted, Publisher, Surroundings
 from gateway.reasons import Code, Reason
@@ -45,14 +48,17 @@ class Gate:
 
     def __init__(
         self,
-        mounts: Sequence[Mounted],
+        mounts: Sequence[Mount],
         publisher: Publisher,
+        depots: DepotGate,
         authenticator: Authenticator,
         own: Own,
+        *,
         around: Surroundings,
     ) -> None:
         self._mounts = tuple(mounts)
         self._publisher = publisher
+        self._depots = depots
         self._authenticator = authenticator
         self._own = own
         self._around = around
@@ -89,6 +95,8 @@ class Gate:
             return plain_reply(_unknown(head.path, head))
         mounted, below = found
         head = replace(head, path=below)
+        if isinstance(mounted, MountedDepot):
+            return await self._depots(mounted, head, request, _body(request))
         route = mounted.served.ecosystem.route(head)  # 2
         match route.verb:
             case Verb.READ:
@@ -143,7 +151,7 @@ class Gate:
         return View(store.withheld(registry), accepted, mounted.served.address)
 
 
-def _is_own(path: str, mounted: Mounted | None) -> bool:
+def _is_own(path: str, mounted: Mount | None) -> bool:
     if not path.startswith(OWN):
         return False
     return mounted is None or mounted.mount != "" or path.removeprefix(OWN).partition("/")[0] in _OWN_NAMES

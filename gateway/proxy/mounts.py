@@ -1,11 +1,13 @@
-"""`Mounted`: where a registry is reached from outside and how it is read; `find` picks the one a request is for."""
+"""`Mounted` and `MountedDepot`: where a registry is reached, and how it is read; `find` picks a request's."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from gateway.config import ReadAuth
+from gateway.publish.images.depot import Depot
 from gateway.publish.served import Served
 
 
@@ -24,7 +26,23 @@ class Mounted:
     port: int | None = None
 
 
-def find(mounts: Sequence[Mounted], host: str, path: str, port: int | None = None) -> tuple[Mounted, str] | None:
+@dataclass(frozen=True, slots=True)
+class MountedDepot:
+    """One registry of content by digest (OCI), always at `/v2` of its host; `host` and `port` as above."""
+
+    depot: Depot
+    host: str | None = None
+    read_auth: ReadAuth = ReadAuth.GRANT
+    verified: bool = False
+    port: int | None = None
+    mount: str = "/v2"
+
+
+Mount = Mounted | MountedDepot
+_M = TypeVar("_M", bound=Mount)
+
+
+def find(mounts: Sequence[_M], host: str, path: str, port: int | None = None) -> tuple[_M, str] | None:
     """The registry a request is for and the path below its mount; a registry with the host's name beats any host.
 
     `port` is the one the request came in by.

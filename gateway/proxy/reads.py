@@ -18,8 +18,8 @@ from gateway.config import ReadAuth
 from gateway.ecosystems.protocol import Head, Reply, Route, View
 from gateway.errors import Malformed, UpstreamError
 from gateway.model.digest import Measure
+from gateway.proxy import streaming
 from gateway.proxy.mounts import Mounted
-from gateway.proxy.protocol import SERVER
 from gateway.reasons import Code, Reason
 
 _CONDITIONAL: Final = ("range", "if-range", "if-none-match", "if-modified-since")
@@ -60,20 +60,15 @@ async def file(
         async with served.upstream.open(head.method, route.path, headers, authorization=authorization) as upstream:
             if upstream.status != 200 and (expected is not None or upstream.status not in _STATUSES):
                 return _refusal(mounted, head, _not_here(upstream.status, route, mounted, authorization))
-            response = _response(upstream, _RELAYED if expected is None else _WHOLE)
+            response = streaming.relayed(upstream, _RELAYED if expected is None else _WHOLE)
             if expected is None or head.method == "HEAD":
-                await response.prepare(request)
-                async for chunk in upstream.content.iter_any():
-                    await _write(response, chunk)
+                await streaming.through(upstream, response, request)
             else:
                 await _verified(upstream, response, request, expected)
-            await response.write_eof()
+                await response.write_eof()
             return response
     except UpstreamError as error:
-        if request.writer.output_size > 0:  # the answer is under way: cut it off, so that nobody takes it for whole
-            if request.transport is not None:
-                request.transport.abort()
-            raise ConnectionResetError(error.problem) from error
+        streaming.cut_off(request, error)
         return _refusal(mounted, head, Reason(Code.UPSTREAM_UNAVAILABLE, served.registry.name, got=error.problem))
 
 
@@ -108,31 +103,13 @@ async def _verified(
         if held:
             if not response.prepared:
                 await response.prepare(request)
-            await _write(response, held)
+            await streaming.write(response, held)
         held = chunk
     if dict(measured.digests())["sha256"] != expected:
         raise UpstreamError("registry", "it serves other bytes than were accepted")
     if not response.prepared:
         await response.prepare(request)
-    await _write(response, held)
-
-
-async def _write(response: web.StreamResponse, chunk: bytes) -> None:
-    """Send one piece; a reader who takes nothing for too long is let go, and the registry with him."""
-    async with asyncio.timeout(limits.BODY_IDLE_SECONDS):
-        await response.write(chunk)
-
-
-def _response(upstream: aiohttp.ClientResponse, relayed: tuple[str, ...]) -> web.StreamResponse:
-    response = web.StreamResponse(status=upstream.status)
-    for name in relayed:
-        value = upstream.headers.get(name)
-        if value is not None and value.isascii() and value.isprintable():
-            response.headers[name] = value
-    response.headers["Server"] = SERVER
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["Content-Security-Policy"] = "sandbox"
-    return response
+    await streaming.write(response, held)
 
 
 def _not_here(status: int, route: Route, mounted: Mounted, authorization: str | None) -> Reason:

@@ -92,6 +92,7 @@ class Code(StrEnum):
     ARCHIVE_TOO_LARGE = "archive-too-large"
     FORM_DIGEST_MISMATCH = "form-digest-mismatch"
     DIGEST_INVALID = "digest-invalid"
+    CHUNK_OUT_OF_ORDER = "chunk-out-of-order"
     CONTENT_MISSING = "content-missing"
     CONTENT_HIDDEN = "content-hidden"
     PACKAGE_METADATA_MISMATCH = "package-metadata-mismatch"
@@ -373,6 +374,12 @@ CATALOGUE: Final[dict[Code, Entry]] = {
     ),
     Code.DIGEST_INVALID: Entry(
         _N, 400, "A digest that the content does not have", "Push the content again under the digest of its bytes."
+    ),
+    Code.CHUNK_OUT_OF_ORDER: Entry(
+        _N,
+        416,
+        "A chunk that does not go on where the upload stands",
+        "Ask where the upload stands (GET its Location), and send what comes next.",
     ),
     Code.CONTENT_MISSING: Entry(
         _N, 400, "A manifest of content that is not there", "Push its config, layers and manifests first."

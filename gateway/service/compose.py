@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
+from urllib.parse import urlsplit
 
 from gateway.config import (
     Listen,
@@ -26,7 +27,8 @@ from gateway.ecosystems import PACKAGES
 from gateway.errors import ConfigurationError, StoreError
 from gateway.model.upload import Registry
 from gateway.policy import load_policy
-from gateway.proxy.mounts import Mounted
+from gateway.proxy.mounts import Mount, Mounted, MountedDepot
+from gateway.publish.images.depot import Depot
 from gateway.publish.publish import Surroundings
 from gateway.publish.served import Served, Trust
 from gateway.publish.spool import Spool
@@ -120,19 +122,32 @@ async def parts_of(settings: Settings, ports: Mapping[Listen, int]) -> AsyncIter
         yield Parts(mounts, store, key, spool, trust, surroundings(), own)
 
 
-def _mounted(registry: RegistrySettings, own: str, listen: Listen, port: int) -> Mounted:
-    credential = registry.upstream_credential
+def _mounted(settings: RegistrySettings, own: str, listen: Listen, port: int) -> Mount:
+    credential = settings.upstream_credential
+    registry = Registry(settings.name, settings.ecosystem)
+    upstream = Upstream(settings.name, settings.upstream, credential.reveal() if credential else None)
+    address = _actual(settings.public_url, listen, port)
+    verified = settings.reads is Reads.VERIFIED
+    if settings.ecosystem not in PACKAGES:
+        depot = Depot(
+            registry=registry,
+            upstream=upstream,
+            public_url=own,
+            hosts=frozenset({urlsplit(address).netloc, *settings.also_known_as}),
+            max_blob=settings.max_file,
+            quarantine=settings.quarantine,
+        )
+        return MountedDepot(depot, settings.host, settings.read_auth, verified, port)
     served = Served(
-        registry=Registry(registry.name, registry.ecosystem),
-        ecosystem=PACKAGES[registry.ecosystem],
-        upstream=Upstream(registry.name, registry.upstream, credential.reveal() if credential else None),
+        registry=registry,
+        ecosystem=PACKAGES[settings.ecosystem],
+        upstream=upstream,
         public_url=own,
-        removable=registry.remove is Removal.PYPISERVER,
-        max_file=registry.max_file,
-        address=_actual(registry.public_url, listen, port),
+        removable=settings.remove is Removal.PYPISERVER,
+        max_file=settings.max_file,
+        address=address,
     )
-    verified = registry.reads is Reads.VERIFIED
-    return Mounted(served, registry.mount, registry.host, registry.read_auth, verified, port)
+    return Mounted(served, settings.mount, settings.host, settings.read_auth, verified, port)
 
 
 def _actual(public_url: str, listen: Listen, port: int) -> str:

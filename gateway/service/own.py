@@ -1,4 +1,4 @@
-"""The gateway's own addresses below `/-/`: decision pages, the catalogue, health, and the locker's door.
+"""The gateway's own addresses below `/-/`: decision pages, the catalogue, health, the doors of locker and tokens.
 
 A decision's page is served to whoever holds its link: the 128 random bits in it are the capability (CONTRACTS A.6).
 """
@@ -31,12 +31,14 @@ _JSON: Final = ("Content-Type", "application/json")
 _TEXT: Final = ("Content-Type", "text/plain; charset=utf-8")
 
 
-def own(store: Store, locker: Own, ready: Callable[[], Awaitable[str | None]]) -> Own:
+def own(store: Store, locker: Own, tokens: Own, ready: Callable[[], Awaitable[str | None]]) -> Own:
     """Make the handler of `/-/`; `ready` says what keeps the gateway from publishing, or None."""
 
     async def answer(head: Head, body: AsyncIterator[bytes]) -> Reply:
         if head.path == "/-/evidence":
             return await locker(head, body)
+        if head.path == "/-/token":
+            return await tokens(head, body)
         if head.method not in {"GET", "HEAD"}:
             return plain_reply(Reason(Code.METHOD_UNKNOWN, f"{head.method} {head.path}", "GET"))
         reply = await _page(store, head, ready)

@@ -16,11 +16,15 @@ from gateway import limits
 from gateway.errors import StoreError
 from gateway.proxy.authenticate import Authenticator
 from gateway.proxy.gate import Gate
+from gateway.proxy.images.gate import DepotGate
+from gateway.proxy.images.token import TokenEndpoint
 from gateway.proxy.locker import Locker
-from gateway.proxy.mounts import Mounted
+from gateway.proxy.mounts import Mount, Mounted, MountedDepot
 from gateway.proxy.protocol import GateServer
+from gateway.publish.images.depot import Depot
+from gateway.publish.images.pushing import Images
 from gateway.publish.publish import Publisher, Surroundings
-from gateway.publish.served import Trust
+from gateway.publish.served import Served, Trust
 from gateway.publish.spool import Spool
 from gateway.service.own import own
 from gateway.store import Query, Store
@@ -32,7 +36,7 @@ log = logging.getLogger(__name__)
 class Parts:
     """What a gateway is made of."""
 
-    mounts: tuple[Mounted, ...]
+    mounts: tuple[Mount, ...]
     store: Store
     key: bytes
     spool: Spool
@@ -40,12 +44,23 @@ class Parts:
     around: Surroundings
     public_url: str
 
+    @property
+    def served(self) -> tuple[Served, ...]:
+        """The registries of packages."""
+        return tuple(mounted.served for mounted in self.mounts if isinstance(mounted, Mounted))
+
+    @property
+    def depots(self) -> tuple[Depot, ...]:
+        """The registries of content by digest."""
+        return tuple(mounted.depot for mounted in self.mounts if isinstance(mounted, MountedDepot))
+
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A gateway that listens; `publisher.trust` may be swapped."""
+    """A gateway that listens; `publisher.trust` may be swapped, and `images` follows it."""
 
     publisher: Publisher
+    images: Images
 
 
 @asynccontextmanager
@@ -59,13 +74,24 @@ async def serve_on(
     publisher = Publisher(parts.store, parts.spool, parts.trust, parts.around)
     authenticator = Authenticator(parts.store, parts.key)
     locker = Locker(authenticator, publisher, parts.around, parts.public_url)
-    gate = Gate(parts.mounts, publisher, authenticator, own(parts.store, locker, lambda: _ready(parts)), parts.around)
+    images = Images(parts.store, lambda: publisher.trust, parts.around)
+    depots = [mounted for mounted in parts.mounts if isinstance(mounted, MountedDepot)]
+    tokens = TokenEndpoint(depots, authenticator, parts.around.now)
+    pages = own(parts.store, locker, tokens, lambda: _ready(parts))
+    gate = Gate(
+        parts.mounts,
+        publisher,
+        DepotGate(authenticator, images, parts.around),
+        authenticator,
+        pages,
+        around=parts.around,
+    )
     async with AsyncExitStack() as stack:
-        for mounted in parts.mounts:
-            await stack.enter_async_context(mounted.served.upstream)
+        for upstream in [*(one.upstream for one in parts.served), *(one.upstream for one in parts.depots)]:
+            await stack.enter_async_context(upstream)
         parts.spool.clear()
-        served = [mounted.served for mounted in parts.mounts]
-        await publisher.settle_open(served)
+        await publisher.settle_open(parts.served)
+        await images.settle_open(parts.depots)
         runner = web.ServerRunner(
             GateServer(
                 gate,
@@ -83,18 +109,18 @@ async def serve_on(
         for bound, tls in sockets:
             await web.SockSite(runner, bound, ssl_context=tls).start()
         async with asyncio.TaskGroup() as group:
-            settling = group.create_task(_settle_for_ever(publisher, parts))
-            yield Running(publisher)
+            settling = group.create_task(_settle_for_ever(publisher, images, parts))
+            yield Running(publisher, images)
             settling.cancel()
 
 
-async def _settle_for_ever(publisher: Publisher, parts: Parts) -> None:
-    served = [mounted.served for mounted in parts.mounts]
+async def _settle_for_ever(publisher: Publisher, images: Images, parts: Parts) -> None:
     with suppress(asyncio.CancelledError):
         while True:
             await asyncio.sleep(limits.SETTLE_SECONDS)
             try:
-                await publisher.settle_open(served)
+                await publisher.settle_open(parts.served)
+                await images.settle_open(parts.depots)
             except StoreError as error:
                 log.warning("settling: %s", error)
 

@@ -129,15 +129,17 @@ class Upstream:
         return Answer(response.status, _plain(response.reason), response.headers, body, self.address(path))
 
     async def write(
-        self, method: str, path: str, headers: Mapping[str, str], body: AsyncIterator[bytes], length: int
+        self, method: str, path: str, headers: Mapping[str, str], body: AsyncIterator[bytes], length: int | None
     ) -> Answer:
         """Send one write with the gateway's credential and return what the registry said; raises `UpstreamError`.
+
+        `length` None sends the body in chunks, for one whose end is not known yet.
 
         An error other than `NothingSent` may leave the registry with part of the body, now or a moment later: the
         caller must compare what it serves.
         """
         session = self._ready(self._writes)
-        sent = {**self._headers(headers, None), "Content-Length": str(length)}
+        sent = self._headers(headers, None) | ({} if length is None else {"Content-Length": str(length)})
         sending = _Sending()
         try:
             async with (

@@ -57,7 +57,7 @@ def when_received() -> None:
 
     class Last(Upstream):
         async def write(
-            self, method: str, path: str, headers: Mapping[str, str], body: AsyncIterator[bytes], length: int
+            self, method: str, path: str, headers: Mapping[str, str], body: AsyncIterator[bytes], length: int | None
         ) -> Answer:
             answer = await super().write(method, path, headers, body, length)
             die()

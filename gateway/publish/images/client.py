@@ -42,16 +42,27 @@ def measured(body: bytes) -> tuple[Digest, ...]:
     return running.digests()
 
 
-async def manifest(depot: Depot, repository: str, reference: Digest | str) -> Stored | None:
-    """A manifest by tag or digest, or None where the registry has none; raises `UpstreamError`."""
+async def manifest(
+    depot: Depot, repository: str, reference: Digest | str, authorization: str | None = None
+) -> Stored | None:
+    """A manifest by tag or digest, or None where the registry has none; raises `UpstreamError`.
+
+    `authorization` is as in `Upstream.open`.
+    """
     path = f"/v2/{repository}/manifests/{reference}"
-    body, media_type = await _whole(depot, path, {"Accept": _ACCEPT}, limits.MANIFEST_BYTES)
+    body, media_type = await _whole(depot, path, {"Accept": _ACCEPT}, limits.MANIFEST_BYTES, authorization)
     if body is None:
         return None
     digests = measured(body)
     if isinstance(reference, Digest) and reference not in digests:
         raise UpstreamError(depot.registry.name, f"{path} is served with other bytes")
     return Stored(body, media_type, digests)
+
+
+def not_there(status: int, authorization: str | None) -> bool:
+    """Whether a registry's answer says that it has nothing, or nothing for whoever shows no credential."""
+    refused = authorization == "" and status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
+    return refused or status == HTTPStatus.NOT_FOUND
 
 
 async def blob(depot: Depot, repository: str, digest: Digest, limit: int) -> bytes | None:
@@ -84,9 +95,11 @@ async def mount(depot: Depot, repository: str, digest: Digest, source: str) -> A
     return await depot.upstream.write("POST", path, {}, _once(b""), 0)
 
 
-async def _whole(depot: Depot, path: str, headers: dict[str, str], limit: int) -> tuple[bytes | None, str]:
-    async with depot.upstream.open("GET", path, headers) as response:
-        if response.status == HTTPStatus.NOT_FOUND:
+async def _whole(
+    depot: Depot, path: str, headers: dict[str, str], limit: int, authorization: str | None = None
+) -> tuple[bytes | None, str]:
+    async with depot.upstream.open("GET", path, headers, authorization=authorization) as response:
+        if not_there(response.status, authorization):
             return None, ""
         if response.status != HTTPStatus.OK:
             raise UpstreamError(depot.registry.name, f"{path} answered {response.status}")
