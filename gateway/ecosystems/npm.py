@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import BinaryIO, Final, cast
 
 from gateway import limits
-from gateway.ecosystems import npm_packument, npm_routes
+from gateway.ecosystems import npm_packument, npm_routes, npm_signed
 from gateway.ecosystems.npm_body import DocumentReceiver
 from gateway.ecosystems.npm_document import Document, address, claims, read_document, rebuilt
 from gateway.ecosystems.npm_package import Package, read_package
@@ -105,20 +105,30 @@ class Npm:
         return npm_packument.held(base, body)
 
     def present(self, route: Route, base: str, body: bytes, view: View) -> Reply:
-        """A packument, a package's tags or a search, less what is withheld."""
+        """A packument, a package's tags or a search, less what is withheld; or the bundles of one version."""
         if route.path.startswith(npm_routes.SEARCH):
             return Reply(200, "OK", npm_packument.search(body, view), (_JSON, _NOSNIFF))
         if route.path.startswith("/-/package/"):
             return Reply(200, "OK", npm_packument.tags(_named(route), body, view), (_JSON, _NOSNIFF))
+        if route.proved is not None:
+            name, _, version = route.proved.rpartition("@")
+            bundles = npm_signed.attestations(name, version, route, view) if view.shows(route.proved) else None
+            if bundles is None:
+                return Reply(404, "Not Found", b'{"error":"no attestation of it is kept"}', (_JSON, _NOSNIFF))
+            return Reply(200, "OK", bundles, (_JSON, _NOSNIFF))
         shown = npm_packument.packument(base, body, view)
         if shown is None:
             return Reply(404, "Not Found", b'{"error":"no version of it may be seen"}', (_JSON, _NOSNIFF))
         return Reply(200, "OK", shown, (("Content-Type", route.accept), _NOSNIFF, ("Vary", "Accept")))
 
-    def answer(self, route: Route, grant: Grant | None) -> Reply | None:
-        """`npm ping` needs no credential, `npm whoami` names the one who answers for the token."""
+    def answer(self, route: Route, grant: Grant | None, view: View) -> Reply | None:
+        """`npm ping` and the keys need no credential, `npm whoami` names the one who answers for the token."""
         if route.path == "/-/ping":
             return Reply(200, "OK", b"{}", (_JSON,))
+        if route.path == npm_routes.KEYS:
+            if view.signer is None:
+                return Reply(404, "Not Found", b'{"error":"this registry has no signing keys"}', (_JSON,))
+            return Reply(200, "OK", view.signer.listed(), (_JSON,))
         if grant is None:
             return None
         return Reply(200, "OK", json.dumps({"username": grant.owner}).encode(), (_JSON,))

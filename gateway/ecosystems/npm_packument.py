@@ -13,6 +13,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from gateway import limits
 from gateway.ecosystems.npm_document import address
+from gateway.ecosystems.npm_signed import signed
 from gateway.ecosystems.protocol import Held, View
 from gateway.errors import Malformed
 from gateway.model.names import npm_canonical, npm_file, npm_name, npm_version
@@ -30,7 +31,14 @@ def held(base: str, body: bytes) -> tuple[Held, ...]:
     name = npm_name(field(packument, "name", str, ABOUT))
     root = base.removesuffix(address(name))
     return tuple(
-        Held(npm_file(name, version), npm_canonical(name, version), version, _path(root, name, version, manifest), None)
+        Held(
+            npm_file(name, version),
+            npm_canonical(name, version),
+            version,
+            _path(root, name, version, manifest),
+            None,
+            tuple(_stated(expect(manifest["dist"], dict, ABOUT))),
+        )
         for version, manifest in _versions(packument)
     )
 
@@ -45,7 +53,7 @@ def packument(base: str, body: bytes, view: View) -> bytes | None:
         here = _path(root, name, version, manifest) == tarball(name, version)
         if not here or not view.shows(npm_canonical(name, version)):
             continue  # a tarball elsewhere is none that can be asked for here
-        dist = expect(manifest["dist"], dict, ABOUT)
+        dist = signed(name, version, expect(manifest["dist"], dict, ABOUT), view)
         shown[version] = {**manifest, "dist": {**dist, "tarball": view.address + tarball(name, version)}}
     if not shown:
         return None
@@ -101,6 +109,13 @@ def _versions(packument: Object) -> Iterator[tuple[str, Object]]:
             yield npm_version(version), manifest
         except Malformed:
             continue
+
+
+def _stated(dist: Object) -> Iterator[tuple[str, str]]:
+    """What the registry says of a tarball's digests."""
+    for key in ("integrity", "shasum"):
+        if isinstance(value := dist.get(key), str):
+            yield key, value
 
 
 def _path(root: str, name: str, version: str, manifest: Object) -> str:

@@ -22,6 +22,7 @@ from gateway.reasons import Code, Reason
 ABBREVIATED: Final = "application/vnd.npm.install-v1+json"
 FULL: Final = "application/json"
 SEARCH: Final = "/-/v1/search"
+KEYS: Final = "/-/npm/v1/keys"
 _READS: Final = frozenset({"GET", "HEAD"})
 _UNKNOWN: Final = Route(Verb.UNKNOWN)
 _AUDITS: Final = frozenset({"advisories/bulk", "audits", "audits/quick"})
@@ -84,8 +85,10 @@ def _tarball(name: str, package: str, file_name: str) -> Route:
 def _service(head: Head, rest: list[str]) -> Route:
     reads = head.method in _READS
     match rest:
-        case ["ping" | "whoami"] if reads:
-            return Route(Verb.OWN, f"/-/{rest[0]}")
+        case ["ping" | "whoami"] | ["npm", "v1", "keys"] if reads:
+            return Route(Verb.OWN, f"/-/{'/'.join(rest)}")
+        case ["npm", "v1", "attestations", *named] | ["provenance", *named] if reads:
+            return _proofs(named, public=rest[0] == "npm")
         case ["v1", "search"] if reads:
             path = f"{SEARCH}?{head.query}" if head.query else SEARCH
             return Route(Verb.READ, path, document=True, accept=FULL)
@@ -102,6 +105,18 @@ def _service(head: Head, rest: list[str]) -> Route:
         case ["org" | "team", *_] if not reads:
             return _refused("npm org and npm team", _PUBLISHER)
     return _UNKNOWN
+
+
+def _proofs(named: list[str], *, public: bool) -> Route:
+    """The bundles of one version, `<name>@<version>`: who may read its packument may read them."""
+    name, at, version = "/".join(named).rpartition("@")
+    try:
+        package, canonical = purl("npm", name), npm_canonical(name, npm_version(version))
+    except Malformed:
+        return _UNKNOWN
+    if not at:
+        return _UNKNOWN
+    return Route(Verb.READ, address(name), package=package, document=True, accept=FULL, proved=canonical, public=public)
 
 
 def _named(head: Head, named: list[str]) -> Route:

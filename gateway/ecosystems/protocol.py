@@ -20,6 +20,7 @@ from gateway import limits
 from gateway.model.case import Grant
 from gateway.model.evidence import Evidence
 from gateway.model.upload import Registry, Upload
+from gateway.model.vouched import Vouched
 from gateway.reasons import Reason
 
 
@@ -58,7 +59,9 @@ class Route:
     presents anew rather than a file that streams through, `file` is the canonical name of the file that streams,
     `derived` that what streams is only about that file, so that its bytes are never those that were accepted, `package`
     the purl read from, `accept` the type that is asked for. `posted` says that the read is a POST whose body goes to
-    the registry as it is. `redirect` is a path relative to the mount that the client is sent to instead.
+    the registry as it is. `redirect` is a path relative to the mount that the client is sent to instead. `proved` is
+    the canonical name whose bundles are presented instead of the document that lists it; `public` says that only those
+    of Sigstore's public instance are.
     """
 
     verb: Verb
@@ -70,6 +73,8 @@ class Route:
     posted: bool = False
     derived: bool = False
     redirect: str | None = None
+    proved: str | None = None
+    public: bool = False
     problem: Reason | None = None
 
 
@@ -140,6 +145,16 @@ class Held:
     attributes: tuple[tuple[str, str], ...] = ()
 
 
+class Signer(Protocol):
+    """What signs for a registry at the time of a request."""
+
+    def sign(self, message: str) -> tuple[str, str] | None:
+        """The key's id and a signature in base64; None where no key may sign now."""
+
+    def listed(self) -> bytes:
+        """The keys that signatures are verified with, as their clients ask for them."""
+
+
 @dataclass(frozen=True, slots=True)
 class View:
     """What a reader may see of one registry.
@@ -147,11 +162,18 @@ class View:
     `withheld` maps canonical names to the digest that was verified: hidden from everyone. `accepted`, where it is not
     None (`reads: verified`), maps the only canonical names that are shown to their verified sha256. `address` is the
     registry's public one, for documents whose links must be absolute.
+
+    `vouched` holds, by canonical name, what the gateway answers for, which `signer` signs. `public` names the trust
+    roots of Sigstore's public instance; `bundles` holds by their ids those of `Route.proved`.
     """
 
     withheld: Mapping[str, str] = field(default_factory=dict)
     accepted: Mapping[str, str] | None = None
     address: str = ""
+    vouched: Mapping[str, Vouched] = field(default_factory=dict)
+    signer: Signer | None = None
+    public: frozenset[str] = frozenset()
+    bundles: Mapping[str, bytes] = field(default_factory=dict)
 
     def shows(self, canonical: str) -> bool:
         """Whether a reader may see the file of this canonical name."""
@@ -210,7 +232,7 @@ class Packages(Ecosystem, Protocol):
     def present(self, route: Route, base: str, body: bytes, view: View) -> Reply:
         """Show a registry's document to a reader: links rewritten, what the view hides left out."""
 
-    def answer(self, route: Route, grant: Grant | None) -> Reply | None:
+    def answer(self, route: Route, grant: Grant | None, view: View) -> Reply | None:
         """Answer what the gateway answers by itself; None where that needs a grant and there is none."""
 
     def removal(self, held: Held) -> Write | None:

@@ -108,7 +108,7 @@ class PyPI:
         page = pypi_index.page(base, body, view) if route.package else pypi_index.index(base, body, view)
         return Reply(200, "OK", page, (("Content-Type", "text/html; charset=utf-8"), *pypi_index.HEADERS))
 
-    def answer(self, route: Route, grant: Grant | None) -> Reply | None:  # noqa: ARG002 - no route of its own
+    def answer(self, route: Route, grant: Grant | None, view: View) -> Reply | None:  # noqa: ARG002 - no route of its own
         """Nothing: this protocol has no such request."""
         return None
 

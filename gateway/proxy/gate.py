@@ -23,6 +23,7 @@ from gateway import limits
 from gateway.ecosystems.protocol import Head, Reply, Route, Verb, View
 from gateway.errors import StoreError
 from gateway.model.case import Action
+from gateway.model.digest import Digest
 from gateway.proxy import head as heads
 from gateway.proxy import reads
 from gateway.proxy.authenticate import Authenticator
@@ -112,9 +113,10 @@ class Gate:
         """Answer what the registry is not asked: with a grant of any kind where there is one."""
         registry = mounted.served.registry.name
         found = await self._authenticator.grant(head, registry, None, None, self._around.now())
+        view = await self._view(mounted, route)
         if isinstance(found, Reason):
-            return mounted.served.ecosystem.answer(route, None) or _refusal(mounted, head, found)
-        return mounted.served.ecosystem.answer(route, found) or _refusal(mounted, head, _unknown(head.path, head))
+            return mounted.served.ecosystem.answer(route, None, view) or _refusal(mounted, head, found)
+        return mounted.served.ecosystem.answer(route, found, view) or _refusal(mounted, head, _unknown(head.path, head))
 
     async def _publish(self, mounted: Mounted, head: Head, request: web.BaseRequest) -> Reply:
         if any(name.lower() == "content-encoding" for name, _ in head.headers):  # 3
@@ -139,16 +141,28 @@ class Gate:
             return Reply(301, "", b"", (("Location", mounted.mount + route.redirect),))
         if route.posted:
             return await reads.posted(mounted, route, head, _body(request), credential)
-        view = await self._view(mounted)  # 5
+        view = await self._view(mounted, route)  # 5
         if route.document:
             reply = await reads.document(mounted, route, head, view, credential)
             return reply if head.method != "HEAD" else Reply(reply.status, reply.reason, b"", reply.headers)
         return await reads.file(mounted, route, head, view, credential, request=request)
 
-    async def _view(self, mounted: Mounted) -> View:
+    async def _view(self, mounted: Mounted, route: Route) -> View:
         store, registry = self._authenticator.store, mounted.served.registry.name
-        accepted = await store.accepted(registry) if mounted.verified else None
-        return View(store.withheld(registry), accepted, mounted.served.address)
+        vouched = await store.vouched(registry)
+        bundles = {}
+        if route.proved is not None and (known := vouched.get(route.proved)):
+            kept = await store.kept_evidence(Digest("sha256", known.sha256))
+            bundles = {piece.ref.id: piece.body for piece in kept}
+        return View(
+            store.withheld(registry),
+            await store.accepted(registry) if mounted.verified else None,
+            mounted.served.address,
+            vouched,
+            mounted.served.keys.at(self._around.now()),
+            frozenset(root.name for root in self._publisher.trust.roots if root.public_good),
+            bundles,
+        )
 
 
 def _is_own(path: str, mounted: Mount | None) -> bool:

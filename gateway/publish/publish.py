@@ -30,6 +30,7 @@ from gateway.ecosystems.protocol import Assembled, Head, Receiver, Refused, Repl
 from gateway.errors import Malformed, StoreError, TooLarge, UpstreamError
 from gateway.model.case import Case, Grant
 from gateway.model.decision import Decision, Outcome
+from gateway.model.evidence import Source
 from gateway.model.intent import Intent, IntentFile, Record, Settlement, Step
 from gateway.model.upload import Upload
 from gateway.policy import decide, refuse
@@ -155,8 +156,10 @@ class Publisher:
         case = Case(at, upload, attempt.grant, findings, history, waivers)
         decision = decide(case, attempt.trust.policy)  # 7
         record = self._record(attempt, case, decision)
-        for piece in assembled.evidence:
-            await store.keep_evidence(piece, file.digests, attempt.grant.id, at)
+        proved = {finding.evidence.id for finding in findings if finding.attestation is not None}
+        for piece in evidence:
+            if piece.ref.source is Source.REQUEST or piece.ref.id in proved:
+                await store.keep_evidence(piece, file.digests, attempt.grant.id, at)
         if decision.outcome is not Outcome.ACCEPT:
             await store.begin(record, None)
             return served.ecosystem.render(decision.reasons, served.permalink(record.id), attempt.head)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gateway import limits
 from gateway.ecosystems.protocol import Packages
 from gateway.model.upload import Registry
 from gateway.policy import Policy
+from gateway.signing import RegistryKeys
 from gateway.upstream import Upstream
 from gateway.verification import TrustRoot
 
@@ -16,7 +17,8 @@ from gateway.verification import TrustRoot
 class Served:
     """One registry: its protocol, its upstream, and how a damaged upload may be taken back out of it.
 
-    `public_url` is the gateway's own address, `address` the registry's for its clients, its mount included.
+    `public_url` is the gateway's own address, `address` the registry's for its clients, its mount included. `keys` are
+    what it signs for npm with.
     """
 
     registry: Registry
@@ -26,6 +28,7 @@ class Served:
     removable: bool = False
     max_file: int = limits.UPLOAD_FILE
     address: str = ""
+    keys: RegistryKeys = field(default_factory=RegistryKeys)
 
     def permalink(self, record: str) -> str:
         """The address of a decision's page."""

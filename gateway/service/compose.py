@@ -33,6 +33,7 @@ from gateway.publish.publish import Surroundings
 from gateway.publish.served import Served, Trust
 from gateway.publish.spool import Spool
 from gateway.service.serving import Parts
+from gateway.signing import RegistryKeys
 from gateway.store import Store, load_or_create_key
 from gateway.upstream import Upstream
 
@@ -146,6 +147,7 @@ def _mounted(settings: RegistrySettings, own: str, listen: Listen, port: int) ->
         removable=settings.remove is Removal.PYPISERVER,
         max_file=settings.max_file,
         address=address,
+        keys=RegistryKeys(settings.signing_keys),
     )
     return Mounted(served, settings.mount, settings.host, settings.read_auth, verified, port)
 
