@@ -23,13 +23,13 @@ from gateway.ecosystems.rendering import lines, phrase, status_of
 from gateway.errors import Malformed, StoreError, TooLarge
 from gateway.model.case import Action
 from gateway.model.digest import STRONG, Digest
-from gateway.model.evidence import Evidence, EvidenceRef, Finding, Source
+from gateway.model.evidence import Evidence, EvidenceRef, Finding, Format, Source
 from gateway.proxy.authenticate import Authenticator
 from gateway.publish.evidence import against
 from gateway.publish.publish import Publisher, Surroundings
 from gateway.publish.served import Trust
 from gateway.reasons import Code, Reason
-from gateway.verification import detect, verify
+from gateway.verification import detect, verify, verify_links
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +65,10 @@ class Locker:
         if isinstance(grant, Reason):
             return self._refusal(grant)
         digests = _digests(head.query)
-        evidence, findings = await asyncio.to_thread(_verified, await _whole(body), digests, self.publisher.trust, now)
+        sent = await _whole(body)
+        evidence = Evidence(EvidenceRef(hashlib.sha256(sent).hexdigest(), detect(sent), Source.LOCKER), sent)
+        beside = await self._sublayouts(digests) if evidence.ref.format.judged_together else ()
+        findings = await asyncio.to_thread(_verified, evidence, beside, digests, self.publisher.trust, now)
         if reasons := against(findings, digests):
             return self._refusal(*reasons)
         if not await self.authenticator.store.put_evidence(evidence, digests, grant.id, now):
@@ -73,6 +76,11 @@ class Locker:
             return self._refusal(Reason(Code.EVIDENCE_LIMIT, "the locker", limit))
         answer = json.dumps({"id": evidence.ref.id}).encode()
         return Reply(201, "Created", answer, (("Content-Type", "application/json"),))
+
+    async def _sublayouts(self, digests: tuple[Digest, ...]) -> tuple[Evidence, ...]:
+        """What was kept before and may name who signs a link."""
+        kept = await self.authenticator.store.evidence_for(digests)
+        return tuple(one for one, _ in kept if one.ref.format is Format.LAYOUT)
 
     def _refusal(self, *reasons: Reason) -> Reply:
         link = f"{self.public_url}/-/reasons/{reasons[0].code.value}"
@@ -86,11 +94,12 @@ class Locker:
 
 
 def _verified(
-    sent: bytes, digests: tuple[Digest, ...], trust: Trust, now: datetime
-) -> tuple[Evidence, tuple[Finding, ...]]:
-    ref = EvidenceRef(hashlib.sha256(sent).hexdigest(), detect(sent), Source.LOCKER)
-    evidence = Evidence(ref, sent)
-    findings = verify(
+    evidence: Evidence, beside: tuple[Evidence, ...], digests: tuple[Digest, ...], trust: Trust, now: datetime
+) -> tuple[Finding, ...]:
+    if beside:
+        found = verify_links((evidence, *beside), trust.roots, [digests], now)
+        return tuple(one for one in found if one.evidence == evidence.ref)
+    return verify(
         evidence,
         trust.roots,
         [digests],
@@ -98,7 +107,6 @@ def _verified(
         allow_sandbox=trust.allow_sandbox,
         second_opinion=trust.second_opinion,
     )
-    return evidence, findings
 
 
 def _digests(query: str) -> tuple[Digest, ...]:

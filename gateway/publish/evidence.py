@@ -19,7 +19,7 @@ from gateway import limits
 from gateway.credentials import covers
 from gateway.model.case import Action
 from gateway.model.digest import ALGORITHMS, Digest, measure
-from gateway.model.evidence import Evidence, Finding, Format
+from gateway.model.evidence import Evidence, Finding
 from gateway.model.upload import File, Upload
 from gateway.publish.served import Trust
 from gateway.reasons import Code, Reason
@@ -134,7 +134,7 @@ def against(findings: tuple[Finding, ...], digests: tuple[Digest, ...]) -> tuple
     if not verified:
         none = Reason(Code.CERTIFICATE_UNTRUSTED, "the evidence", "a trust root that knows its signer", "no trust root")
         return tuple(reason for finding in findings for reason in finding.reasons) or (none,)
-    if any(finding.attestation and finding.evidence.format is Format.LINK for finding in findings):
+    if any(finding.attestation and finding.evidence.format.judged_together for finding in findings):
         return ()  # a link says what its own step made, and the file may come of a later one
     covered = {digest for attestation in verified for subject in attestation.covers for digest in subject.digests}
     if covered & set(digests):

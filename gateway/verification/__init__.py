@@ -1,7 +1,8 @@
 """Evidence and trust roots to findings: the only room that knows Sigstore, X.509, DSSE and in-toto."""
 
 from gateway.verification.formats import detect, pieces
-from gateway.verification.links import unverified, verify_links
+from gateway.verification.link_evidence import unverified
+from gateway.verification.links import verify_links
 from gateway.verification.settings import TRUSTED_ROOT, TrustRootSettings, material_names
 from gateway.verification.trust_root import TrustRoot, build_trust_root
 from gateway.verification.verifier import forget, verify

@@ -66,6 +66,11 @@ class Layout:
         message = self.signed.message
         return any(key.signed(signature.value, message) for signature in self.signed.signatures)
 
+    @property
+    def functionaries(self) -> frozenset[str]:
+        """The key ids of everybody who may perform a step."""
+        return frozenset(key_id for step in self.steps for key_id in step.functionaries)
+
     def step(self, name: str) -> Step | None:
         """The step of a name."""
         return next((step for step in self.steps if step.name == name), None)
@@ -78,7 +83,11 @@ def has_inspections(document: Object) -> bool:
 
 def read_layout(data: bytes) -> Layout:
     """Read a signed layout; raises `Malformed` also for what could only be a mistake or a trap."""
-    signed = read_metadata(data, limits.TRUST_ROOT_BYTES)
+    return layout_of(read_metadata(data, limits.TRUST_ROOT_BYTES))
+
+
+def layout_of(signed: SignedMetadata) -> Layout:
+    """Take a layout whose signatures nobody checked yet; raises `Malformed` also for a mistake or a trap."""
     document = signed.document
     if json.field(document, "_type", str, _ABOUT) != "layout":
         raise Malformed(_ABOUT, "a link, not a layout")
@@ -159,6 +168,8 @@ def _functionary(key_id: str, item: Json) -> PublicKey:
     if not _KEY_ID.fullmatch(key_id) or json.field(key, "keyid", str, about) != key_id:
         raise Malformed(about, "its id is not in hexadecimal, or not the one it is listed under")
     kind = json.field(key, "keytype", str, about)
+    if "subkeys" in key or (json.optional(key, "method", str, about) or "").startswith("pgp+"):
+        raise Malformed(about, "a key of GnuPG, which is not read; name an Ed25519, ECDSA or RSA key")
     public = json.field(json.field(key, "keyval", dict, about), "public", str, f"{about}.keyval")
     if kind == "ed25519":
         try:

@@ -19,9 +19,10 @@ from gateway.errors import Malformed
 from gateway.model.evidence import Format
 from gateway.strict import json
 from gateway.strict.json import Object
-from gateway.verification.bundle import IN_TOTO, octets, read_envelope
+from gateway.verification.bundle import IN_TOTO, UnsupportedKind, octets, read_envelope
 
 _ABOUT: Final = "in-toto metadata"
+_GNUPG: Final = "other_headers"  # what in-toto keeps of an OpenPGP signature beside the signature
 _FORMATS: Final = {"link": Format.LINK, "layout": Format.LAYOUT}
 
 
@@ -40,6 +41,16 @@ class SignedMetadata:
     document: Object
     signatures: tuple[Signature, ...]
     envelope: bytes | None = None
+
+    @property
+    def is_layout(self) -> bool:
+        """Whether it is a layout, not a link."""
+        return self.document.get("_type") == "layout"
+
+    @property
+    def key_ids(self) -> frozenset[str]:
+        """The ids of the keys that are said to have signed it."""
+        return frozenset(signature.key_id for signature in self.signatures)
 
     @property
     def message(self) -> bytes:
@@ -72,6 +83,8 @@ def read_metadata(data: bytes, limit: int = limits.EVIDENCE_BYTES) -> SignedMeta
     if str(document.get("_type")) not in _FORMATS:  # it may be anything, also what cannot be looked up
         raise Malformed(f"{_ABOUT}._type", "neither a link nor a layout")
     found = json.items(whole, "signatures", dict, _ABOUT, most=limits.SIGNATURES)
+    if found and all(_GNUPG in one for one in found):
+        raise UnsupportedKind(f"{_ABOUT}.signatures", "made by GnuPG; sign with an Ed25519, ECDSA or RSA key instead")
     return SignedMetadata(document, tuple(_signature(one, envelope is not None) for one in found), envelope)
 
 

@@ -1,6 +1,7 @@
 """Layouts and links as the in-toto library makes them: fetch, then build by two of three, of one wheel.
 
-`links()` satisfy `layout()` for the wheel of `tests.lab.cases`; a near miss changes one argument.
+`links()` satisfy `layout()` for the wheel of `tests.lab.cases`; a near miss changes one argument. `sublayout()` with
+`compile_()` and `pack()` stands for a link of build.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from tests.lab.cases import AT, CONTENT, SHA256, WHEEL
 ROOT: Final = "acme-release"
 FILE: Final = (Digest("sha256", SHA256),)
 SOURCE: Final = {"acme/__init__.py": {"sha256": hashlib.sha256(b"the source").hexdigest()}}
+OBJECT: Final = {"acme.o": {"sha256": hashlib.sha256(b"an object").hexdigest()}}
 WHEELS: Final = {f"dist/{WHEEL}": {"sha256": hashlib.sha256(CONTENT).hexdigest()}}
 EXPIRES: Final = "2027-06-30T00:00:00Z"
 MAKERS: Final = {
@@ -35,6 +37,7 @@ MAKERS: Final = {
     "alice": CryptoSigner.generate_ed25519,
     "bob": CryptoSigner.generate_rsa,
     "carol": CryptoSigner.generate_ecdsa,
+    "dave": CryptoSigner.generate_ed25519,
     "stranger": CryptoSigner.generate_ed25519,
 }
 
@@ -152,6 +155,28 @@ def fetch(*by: str, **changed: Any) -> bytes:
 
 def build(*by: str, **changed: Any) -> bytes:
     return link("build", *(by or ("alice",)), **({"materials": SOURCE, "products": WHEELS} | changed))
+
+
+def sublayout(*by: str, envelope: bool = False, **changed: Any) -> bytes:
+    """Two steps of one person each, in place of the builder's own link."""
+    values: dict[str, Any] = {
+        "steps": [
+            step("compile", ["dave"], expected_products=[["CREATE", "acme.o"], ["DISALLOW", "*"]]),
+            step("pack", ["dave"], expected_materials=[["MATCH", "*", "WITH", "PRODUCTS", "FROM", "compile"]]),
+        ],
+        "keys": {key_id("dave"): public("dave")},
+        "expires": EXPIRES,
+    }
+    values["steps"][0].expected_materials = [["ALLOW", "acme/*"], ["DISALLOW", "*"]]
+    return signed(Layout(**(values | changed)), *(by or ("alice",)), envelope=envelope)
+
+
+def compile_(*by: str, **changed: Any) -> bytes:
+    return link("compile", *(by or ("dave",)), **({"materials": SOURCE, "products": OBJECT} | changed))
+
+
+def pack(*by: str, **changed: Any) -> bytes:
+    return link("pack", *(by or ("dave",)), **({"materials": OBJECT, "products": WHEELS} | changed))
 
 
 def links() -> tuple[bytes, ...]:

@@ -59,13 +59,29 @@ async def test_links_of_one_file_are_nothing_for_another(gate: LabGate) -> None:
     [
         (lab.build("stranger", **MADE), "certificate-untrusted"),
         (lab.layout(inspect=[lab.inspection(["true"])]), "layout-inspection"),
-        (lab.layout(), "evidence-unsupported"),
+        (lab.layout(), "certificate-untrusted"),
+        (lab.pack("dave", products=MADE["products"]), "evidence-name-mismatch"),
     ],
-    ids=["a stranger's link", "a layout with inspections", "a layout"],
+    ids=[
+        "a stranger's link",
+        "a layout with inspections",
+        "a layout of nobody who performs a step",
+        "a sublayout's link",
+    ],
 )
 async def test_the_locker_refuses(gate: LabGate, evidence: bytes, code: str) -> None:
     status, reason, _ = await gate.attach(evidence, DIGEST)
     assert (status, reason.partition(":")[0]) == (403, code)
+
+
+async def test_a_sublayout_sent_before_its_links_stands_for_its_step(gate: LabGate) -> None:
+    inner = lab.sublayout("alice", **FOR_EVER)
+    for piece in (lab.fetch(), inner, lab.compile_(), lab.pack("dave", products=MADE["products"])):
+        assert (await gate.attach(piece, DIGEST))[0] == 201
+    assert (await gate.upload(attestations=None))[0] == 403
+    assert await gate.codes() == {"layout-threshold"}
+    assert (await gate.attach(lab.build("bob", **MADE), DIGEST))[0] == 201
+    assert (await gate.upload(attestations=None))[0] == 200
 
 
 @pytest.mark.parametrize(("count", "exit_code", "said"), [(3, 0, "accept"), (2, 1, "layout-threshold")])

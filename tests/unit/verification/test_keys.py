@@ -372,7 +372,7 @@ def test_cosigns_older_attestation_is_an_envelope_in_the_layer() -> None:
 def test_a_layout_is_not_evidence_by_itself() -> None:
     body = json.dumps({"signed": {"_type": "layout"}, "signatures": []}).encode()
     (found,) = find(body, root(release=P256))
-    assert {reason.code for reason in found.reasons} == {Code.EVIDENCE_UNSUPPORTED}
+    assert {reason.code for reason in found.reasons} == {Code.CERTIFICATE_UNTRUSTED}
 
 
 # --- With a log and a timestamp: Rekor v2 --------------------------------------------------------------------------
