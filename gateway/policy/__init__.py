@@ -13,6 +13,7 @@ from gateway.policy.rules import (
     Rule,
     Signer,
     SummaryRule,
+    TagRule,
 )
 from gateway.policy.schema import policy_schema
 
@@ -27,6 +28,7 @@ __all__ = [
     "Rule",
     "Signer",
     "SummaryRule",
+    "TagRule",
     "decide",
     "load_policy",
     "policy_schema",

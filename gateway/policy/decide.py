@@ -35,7 +35,7 @@ def decide(case: Case, policy: Policy) -> Decision:
         *credential_covers(case),
         *credential_in_force(case),
         *claims_agree(case),
-        *names_free(case),
+        *names_free(case, rule),
         *not_revoked(case),
     ]
     signer = None
@@ -44,7 +44,7 @@ def decide(case: Case, policy: Policy) -> Decision:
         candidates = [evidence_for(demand, lenient) for demand in demands]
         checks += [
             *credential_kind(case, rule.credential),
-            *release_open(case, rule.release),
+            *release_open(case, rule),
             *request_rules(case, rule),
             *(check for one in candidates for check in one.checks),
         ]

@@ -17,7 +17,7 @@ from gateway.model.case import GrantKind
 from gateway.model.evidence import LINK
 from gateway.policy.durations import duration
 from gateway.policy.expectations import read_provenance, read_summary
-from gateway.policy.patterns import Reach, package_problem, types
+from gateway.policy.patterns import Reach, package_problem, tag_problem, types
 from gateway.policy.rules import (
     HOLDS,
     NEVER,
@@ -29,8 +29,9 @@ from gateway.policy.rules import (
     ReleaseRule,
     Rule,
     Signer,
+    TagRule,
 )
-from gateway.policy.schema import AttestationText, CredentialText, PolicyText, ReleaseText, RuleText
+from gateway.policy.schema import AttestationText, CredentialText, PolicyText, RuleText
 from gateway.policy.signers import read_signers
 from gateway.policy.spot import Spot, exact_problem, name_problem
 from gateway.strict.yaml import load
@@ -128,7 +129,8 @@ class _Reader:
             owner=text.owner,
             mode=text.mode,
             credential=_credential(here / "credential", text.credential),
-            release=_release(here / "release", text.release),
+            release=_release(here / "release", text),
+            tags=_tags(here / "tags", text),
             hold=_hold(here / "hold", text),
             position=position,
         )
@@ -227,10 +229,13 @@ def _kind_problem(text: str) -> str:
     return "" if text in _KINDS else f"{text!r} is no kind of credential; write {' or '.join(_KINDS)}"
 
 
-def _release(spot: Spot, text: ReleaseText | None) -> ReleaseRule:
+def _release(spot: Spot, rule: RuleText) -> ReleaseRule:
+    text = rule.release
     if text is None:
         spot.wrong_if_null()
         return ReleaseRule()
+    if _types(rule) == {"oci"}:
+        spot.wrong("an image has no files that could come later; write tags, or remove the key")
     closed: timedelta | None = None
     if "closed_after" in text.model_fields_set:
         closed = duration(text.closed_after)
@@ -243,6 +248,19 @@ def _release(spot: Spot, text: ReleaseText | None) -> ReleaseRule:
     return ReleaseRule(text.same_run, closed)
 
 
+def _tags(spot: Spot, rule: RuleText) -> TagRule:
+    if rule.tags is None:
+        spot.wrong_if_null()
+        return TagRule()
+    if not _types(rule) & {"oci", "*"}:
+        spot.wrong("none of these packages has tags that could move, only oci does; remove the key")
+    return TagRule((spot / "immutable").texts(rule.tags.immutable, tag_problem))
+
+
+def _types(text: RuleText) -> frozenset[str]:
+    return types((text.packages,) if isinstance(text.packages, str) else text.packages)
+
+
 def _hold(spot: Spot, text: RuleText) -> timedelta | None:
     if "hold" not in text.model_fields_set:
         return None
@@ -252,8 +270,7 @@ def _hold(spot: Spot, text: RuleText) -> timedelta | None:
     if held is None or held == NEVER:
         spot.wrong(f"{text.hold!r} is no duration; write never, or a number with s, m, h or d: 30m")
         return None
-    packages = (text.packages,) if isinstance(text.packages, str) else text.packages
-    if not types(packages) & {*HOLDS, "*"}:
+    if not _types(text) & {*HOLDS, "*"}:
         spot.wrong(f"none of these packages can be held, only {', '.join(HOLDS)} can; write never or remove the key")
     return held
 

@@ -14,6 +14,7 @@ from gateway.policy.rules import Rule
 _TOKENS: Final = re.compile(r"\*\*|[\s\S]")
 _PACKAGE: Final = re.compile(r"pkg:(?:\*\*|(?:\*|[a-z][a-z0-9.+-]*)/[A-Za-z0-9._~%*+/-]+)")
 _PYPI: Final = re.compile(r"pkg:pypi/([a-z0-9*-]+)")
+_TAG: Final = re.compile(r"[A-Za-z0-9_*][A-Za-z0-9._*-]{0,127}")
 _BRACES: Final = re.compile(r"\{[^}]*\}?|\}")
 
 
@@ -55,6 +56,13 @@ def ref_problem(pattern: str) -> str:
     if "***" in pattern or re.search(r"[\s~^:?\[\\]", pattern):
         return f"{pattern!r} is no pattern of refs; only * and ** are special, and a ref holds no such character"
     return ""
+
+
+def tag_problem(pattern: str) -> str:
+    """What is wrong with a pattern of an image's tags; empty where nothing is."""
+    if _TAG.fullmatch(pattern):
+        return ""
+    return f"{pattern!r} matches no tag: they hold letters, digits, `.`, `_` and `-`; only * is special: v*, *.*.*"
 
 
 @lru_cache(maxsize=65_536)

@@ -14,6 +14,7 @@ from typing import Final
 
 from gateway.model.case import GrantKind
 from gateway.model.pattern import matches
+from gateway.model.upload import Upload
 
 PROVENANCE: Final = frozenset({"https://slsa.dev/provenance/v1", "https://slsa.dev/provenance/v0.2"})
 HOLDS: Final = {"oci": timedelta(minutes=30)}  # ecosystems that can keep content unreachable, with the default
@@ -138,6 +139,13 @@ class ReleaseRule:
 
 
 @dataclass(frozen=True, slots=True)
+class TagRule:
+    """Which tags keep their bytes for ever, as patterns; all others move."""
+
+    immutable: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
     """What the packages of these patterns must show; no registries: in any. `hold` None: the ecosystem's default."""
 
@@ -149,12 +157,17 @@ class Rule:
     mode: Mode = Mode.ENFORCE
     credential: CredentialRule = CredentialRule()
     release: ReleaseRule = ReleaseRule()
+    tags: TagRule = TagRule()
     hold: timedelta | None = None
     position: Position = Position("", 1)
 
     def applies(self, registry: str, purl: str) -> bool:
         """Whether this rule speaks of a package (purl without version and qualifiers) in a registry."""
         return (not self.registries or registry in self.registries) and any(_matches(p, purl) for p in self.packages)
+
+    def moves(self, upload: Upload) -> bool:
+        """Whether the upload's name may move to other bytes: a tag that the rule does not call immutable."""
+        return upload.movable and not any(matches(pattern, upload.version) for pattern in self.tags.immutable)
 
     def holds_for(self, ecosystem: str) -> timedelta:
         """How long an upload may wait for its evidence; `NEVER` where its protocol cannot keep it out of reach."""
@@ -177,6 +190,11 @@ class Policy:
     def rule_for(self, registry: str, purl: str) -> Rule | None:
         """The first rule that applies, or None."""
         return next((rule for rule in self.rules if rule.applies(registry, purl)), None)
+
+    def moves(self, upload: Upload) -> bool:
+        """Whether the upload's name may move to other bytes; what no rule speaks of does not."""
+        rule = self.rule_for(upload.registry.name, upload.purl)
+        return rule is not None and rule.moves(upload)
 
 
 def _matches(pattern: str, purl: str) -> bool:

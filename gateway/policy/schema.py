@@ -127,6 +127,13 @@ class ReleaseText(_Text):
     """No file may be added this long after the first, like `14d`."""
 
 
+class TagsText(_Text):
+    """What holds for the tags of an image."""
+
+    immutable: Texts
+    """Patterns of tags that keep what they were first given, like `v*`; all others move."""
+
+
 class RuleText(_Text):
     """What the packages of these patterns must show."""
 
@@ -146,6 +153,8 @@ class RuleText(_Text):
     """What the publish credential must be; absent: any that covers the package."""
     release: ReleaseText | None = None
     """What holds for all files of one version; absent: nothing."""
+    tags: TagsText | None = None
+    """What holds for the tags of an image (OCI); absent: they move."""
     hold: Annotated[str, Field(json_schema_extra={"pattern": "^(never|[1-9][0-9]*[smhd])$"})] = ""
     """How long an upload may wait for its evidence where the protocol can hold (OCI), like `30m`; or `never`."""
 

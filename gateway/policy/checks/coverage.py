@@ -14,10 +14,13 @@ from gateway.policy.checks.results import either, failed, passed, skipped
 from gateway.reasons import Code, Reason
 
 
-def covers(subjects: Sequence[Subject], file: File, upload: Upload, *, unbound: bool) -> tuple[Check, ...]:
+def covers(
+    subjects: Sequence[Subject], file: File, upload: Upload, *, unbound: bool, copied: bool = False
+) -> tuple[Check, ...]:
     """One subject has every digest of the file that can be computed, and a name of the file's (CONTRACTS C.5, C.6).
 
-    `unbound` lets a subject without a name pass, never one with another name.
+    `unbound` lets a subject without a name pass, never one with another name. `copied` says that another name is none:
+    the signature of a copied image carries the reference that it was first signed under.
     """
     matched = [subject for subject in subjects if _right(subject, file) and _wrong(subject, file) is None]
     if not matched:
@@ -29,9 +32,9 @@ def covers(subjects: Sequence[Subject], file: File, upload: Upload, *, unbound: 
     expected = either(sorted({file.name, _purl(upload)}))
     if named is not None:
         return same_bytes, passed("evidence-name", file.name, expected, named.name or "")
-    if unbound and any(subject.name is None for subject in matched):
-        return same_bytes, passed("evidence-name", file.name, "no name asked for (unsafe_unbound_name)", "no name")
     got = either([subject.name for subject in matched if subject.name is not None][:3]) or "evidence that names nothing"
+    if unbound and (copied or any(subject.name is None for subject in matched)):
+        return same_bytes, passed("evidence-name", file.name, "no name asked for (unsafe_unbound_name)", got)
     return same_bytes, failed("evidence-name", file.name, Reason(Code.EVIDENCE_NAME_MISMATCH, file.name, expected, got))
 
 

@@ -25,9 +25,10 @@ from gateway.policy.checks.results import either, failed, judged, passed
 from gateway.policy.checks.signer import signed_by
 from gateway.policy.checks.summary import summary_says
 from gateway.policy.leniency import Leniency, Weight
-from gateway.policy.rules import AttestationRule, Rule, Signer
+from gateway.policy.rules import HOLDS, AttestationRule, Rule, Signer
 from gateway.reasons import Code, Reason
 
+_LATER: Final = "Sign what you pushed; or push it by digest, attach the evidence to the digest, and push the tag last."
 _OWN: Final = frozenset({Source.REQUEST, Source.ARGUMENT})
 
 
@@ -119,9 +120,10 @@ def _judge(demand: Demand, attestation: Attestation, signer: Signer | None, ref:
     case, rule, asked, about = demand.case, demand.rule, demand.asked, demand.file.name
     identity = attestation.signer
     unbound = signer is not None and signer.unsafe_unbound_name
+    copied = ref.format is Format.COSIGN and attestation.predicate_type is None
     checks = [
         passed("evidence", about, asked.wanted, f"{ref.label}, verified under {attestation.root}"),
-        *covers(attestation.covers, demand.file, case.upload, unbound=unbound),
+        *covers(attestation.covers, demand.file, case.upload, unbound=unbound, copied=copied),
     ]
     if signer is None:
         return (*checks, _performed(attestation, about))
@@ -156,5 +158,6 @@ def _missing(demand: Demand) -> Candidate:
         }
     )
     got = f"only {either(others[:3])}" if others else "none" if not findings else "none that meets it"
-    reason = Reason(Code.EVIDENCE_MISSING, demand.file.name, asked.wanted, got)
+    remedy = _LATER if demand.case.upload.registry.ecosystem in HOLDS else ""
+    reason = Reason(Code.EVIDENCE_MISSING, demand.file.name, asked.wanted, got, remedy)
     return Candidate((failed("evidence", demand.file.name, reason),))

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from gateway.model.case import Case
 from gateway.model.decision import Check
 from gateway.model.identity import Identity
 from gateway.model.upload import File
 from gateway.policy.checks.comparing import run_of, same_run
 from gateway.policy.checks.results import failed, judged, passed, skipped
-from gateway.policy.rules import ReleaseRule
+from gateway.policy.rules import Rule
 from gateway.reasons import Code, Reason
 
+_IMMUTABLE: Final = "This tag is immutable here: push the image under a new one, or push the same digest again."
 
-def names_free(case: Case) -> tuple[Check, ...]:
-    """A name once published stays bound to its bytes, also after the registry lost them (CONTRACTS E.2)."""
+
+def names_free(case: Case, rule: Rule | None) -> tuple[Check, ...]:
+    """A name once published stays bound to its bytes, also after the registry lost them (CONTRACTS E.2).
+
+    A tag moves, unless the rule says that it does not.
+    """
+    if case.upload.movable and (rule is None or rule.moves(case.upload)):
+        return (passed("name-free", case.upload.files[0].name, "a tag that may move", case.upload.version),)
     return tuple(_name_free(case, file) for file in case.upload.files)
 
 
@@ -28,6 +37,7 @@ def _name_free(case: Case, file: File) -> Check:
         f"sha256:{other}" if other else "a new name or the same bytes",
         f"sha256:{file.sha256}" if mine else "a new name",
         holds=other is None,
+        remedy=_IMMUTABLE if case.upload.movable else "",
     )
 
 
@@ -46,10 +56,16 @@ def not_revoked(case: Case) -> tuple[Check, ...]:
     )
 
 
-def release_open(case: Case, wanted: ReleaseRule) -> tuple[Check, ...]:
-    """No late additions: a stolen credential must not add a file to an old release that everybody has pinned."""
+def release_open(case: Case, rule: Rule) -> tuple[Check, ...]:
+    """No late additions: a stolen credential must not add a file to an old release that everybody has pinned.
+
+    A tag that may move is no release: whoever wants it closed calls it immutable.
+    """
+    wanted = rule.release
     if wanted.closed_after is None:
         return ()
+    if rule.moves(case.upload):
+        return (skipped("release-open", case.upload.files[0].name, "a tag that may move is no release"),)
     there = {(one.canonical, one.sha256) for one in case.history.release}
     first = min((one.at for one in case.history.release), default=None)
     checks = []

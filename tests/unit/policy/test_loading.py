@@ -276,6 +276,8 @@ SPOILED = {
     ),
     "a duration that is none": ("14d", "two weeks", "a.yaml:21:45", "is no duration"),
     "a duration of nothing": ("14d", "0d", "a.yaml:21:45", "is no duration"),
+    "tags where nothing has any": ("hold: never", "tags: {immutable: v*}", "a.yaml:22:11", "only oci does"),
+    "tags without value": ("hold: never", "tags:", "a.yaml:22:5", "without a value"),
     "a hold that is none": ("hold: never", "hold: forever", "a.yaml:22:11", "is no duration"),
     "a hold where nothing can be held": ("hold: never", "hold: 30m", "a.yaml:22:11", "only oci can"),
 }
@@ -286,6 +288,40 @@ def test_a_mistake_is_said_once_with_its_place_and_the_mend(name: str) -> None:
     old, new, place, said = SPOILED[name]
     assert old in GOOD
     (problem,) = problems(GOOD.replace(old, new, 1))
+    assert problem.startswith(place)
+    assert said in problem
+
+
+IMAGES = GOOD.replace("pkg:pypi/acme-*", "pkg:oci/acme/**").replace(
+    "release: {same_run: true, closed_after: 14d}", "tags: {immutable: [v*, '*.*.*']}"
+)
+SPOILED_IMAGES = {
+    "a class of characters": ("v*", "'[0-9]*'", "a.yaml:21:24", "only * is special"),
+    "a blank": ("v*", "'v *'", "a.yaml:21:24", "only * is special"),
+    "a whole reference": ("v*", "'acme/app:v*'", "a.yaml:21:24", "only * is special"),
+    "what no tag begins with": ("v*", "'-rc*'", "a.yaml:21:24", "only * is special"),
+    "no pattern": ("[v*, '*.*.*']", "[]", "a.yaml:21:23", "an empty list"),
+    "an unknown key": ("immutable", "mutable", "a.yaml:21:12", "unknown key"),
+    "a release of one image": (
+        "tags: {immutable: [v*, '*.*.*']}",
+        "release: {same_run: true}",
+        "a.yaml:21:14",
+        "no files",
+    ),
+}
+
+
+def test_tags_of_images_keep_their_bytes_by_pattern() -> None:
+    assert one(IMAGES).tags.immutable == ("v*", "*.*.*")
+    assert one(GOOD).tags.immutable == ()
+    assert one(IMAGES.replace("pkg:oci/acme/**", "pkg:**")).tags.immutable == ("v*", "*.*.*")
+
+
+@pytest.mark.parametrize("name", SPOILED_IMAGES)
+def test_a_mistake_about_images_is_said_once_with_its_place_and_the_mend(name: str) -> None:
+    old, new, place, said = SPOILED_IMAGES[name]
+    assert old in IMAGES
+    (problem,) = [one for one in problems(IMAGES.replace(old, new, 1)) if "missing" not in one]
     assert problem.startswith(place)
     assert said in problem
 
@@ -394,14 +430,14 @@ def test_two_rules_of_one_name_are_a_mistake() -> None:
     ],
 )
 def test_a_rule_that_can_never_match_is_a_mistake(earlier: str, later: str, *, hidden: bool) -> None:
-    text = GOOD.replace("hold: never", "hold: never").replace("pkg:pypi/acme-*", "{}")
+    text = GOOD.replace("    release: {same_run: true, closed_after: 14d}\n", "").replace("pkg:pypi/acme-*", "{}")
     second = text.replace("name: acme", "name: late").removeprefix("rules:\n").replace("{}", later)
     both = text.replace("{}", earlier) + second
     if not hidden:
         assert len(load_policy({"a.yaml": both}).rules) == 2
         return
     (problem,) = problems(both)
-    assert problem.startswith("a.yaml:23:5: rule late can never match: acme (a.yaml:2:5)")
+    assert problem.startswith("a.yaml:22:5: rule late can never match: acme (a.yaml:2:5)")
 
 
 @pytest.mark.parametrize(
