@@ -146,6 +146,7 @@ def content(manifest: Manifest, digest: Digest, body: bytes, subject: Digest | N
         subject,
         manifest.listed_type,
         manifest.annotations,
+        manifest.subject.digest if manifest.subject else None,
     )
 
 

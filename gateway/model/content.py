@@ -24,7 +24,8 @@ class Content:
     A manifest has `links`, the digests of what it is made of (config, layers, children), and its own `sha256`, by which
     it can be revoked whatever its `digest` is computed with; a blob's is empty where it was not measured.
     `subject` is there where every layer was verified as evidence for it: such content is shown when its subject is.
-    `media_type`, `artifact_type` and `annotations` are what a list of referrers says of it.
+    `refers` is the subject that a manifest states, proved or not: lists of referrers go by it. `media_type`,
+    `artifact_type` and `annotations` are what such a list says of it.
     """
 
     digest: Digest
@@ -35,6 +36,7 @@ class Content:
     subject: Digest | None = None
     artifact_type: str = ""
     annotations: tuple[tuple[str, str], ...] = ()
+    refers: Digest | None = None
 
 
 class Sight(Enum):

@@ -52,7 +52,7 @@ class Contents(ABC):
 
     @abstractmethod
     async def referrers(self, place: Place, subject: Digest) -> tuple[Content, ...]:
-        """The verified evidence of a subject, oldest first."""
+        """What refers to a subject, its verified evidence among it, oldest first; whether it is shown is `sight`'s."""
 
     @abstractmethod
     async def tags(self, place: Place) -> Mapping[str, Digest]:

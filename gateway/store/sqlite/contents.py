@@ -17,7 +17,7 @@ from gateway.model.digest import Digest
 from gateway.store.sqlite.schema import to_column
 
 EVIDENCE: Final = -1  # the position of a link from a subject to its evidence
-_COLUMNS: Final = "seq, digest, size, media_type, sha256, artifact_type, annotations"
+_COLUMNS: Final = "seq, digest, size, media_type, sha256, artifact_type, annotations, refers"
 _REVOKED: Final = "EXISTS (SELECT 1 FROM revoked WHERE revoked.sha256 = contents.sha256)"
 
 
@@ -46,6 +46,8 @@ def note(connection: sqlite3.Connection, place: Place, content: Content, at: dat
         )
         if content.links or content.sha256 != sha256:
             _reconsider(connection, [seq])
+    if content.refers is not None:
+        connection.execute("UPDATE contents SET refers = ? WHERE seq = ?", (str(content.refers), seq))
     if content.subject is not None and _subject(connection, seq) is None:
         subject = _row(connection, place, content.subject)
         connection.execute("INSERT INTO links (parent, position, child) VALUES (?, ?, ?)", (subject, EVIDENCE, seq))
@@ -76,14 +78,15 @@ def sight(connection: sqlite3.Connection, place: Place, digest: Digest) -> Sight
 
 
 def referrers(connection: sqlite3.Connection, place: Place, subject: Digest) -> tuple[Content, ...]:
-    """Read the evidence of a subject."""
+    """Read the evidence of a subject, and what only states it."""
+    key = (place.registry, place.repository, str(subject))
     rows = connection.execute(
-        f"SELECT {', '.join(f'contents.{name}' for name in _COLUMNS.split(', '))}"  # noqa: S608 - only column names
-        " FROM contents AS subjects JOIN links ON links.parent = subjects.seq AND links.position = ?"
-        " JOIN contents ON contents.seq = links.child"
+        f"SELECT {_COLUMNS} FROM contents WHERE noted IS NOT NULL AND seq IN ("  # noqa: S608 - only column names
+        "SELECT links.child FROM contents AS subjects JOIN links ON links.parent = subjects.seq AND links.position = ?"
         " WHERE subjects.registry = ? AND subjects.repository = ? AND subjects.digest = ?"
-        " ORDER BY contents.noted, contents.seq",
-        (EVIDENCE, place.registry, place.repository, str(subject)),
+        " UNION SELECT seq FROM contents WHERE registry = ? AND repository = ? AND refers = ?)"
+        " ORDER BY noted, seq",
+        (EVIDENCE, *key, *key),
     ).fetchall()
     return tuple(_content(connection, row) for row in rows)
 
@@ -101,7 +104,7 @@ def accept(connection: sqlite3.Connection, place: Place, sha256: str) -> None:
 def drop(connection: sqlite3.Connection, place: Place, digest: Digest) -> str:
     """Take back that content was accepted or is evidence; returns its sha256, empty where nothing is known of it."""
     rows = connection.execute(
-        "UPDATE contents SET accepted = 0 WHERE registry = ? AND repository = ? AND digest = ? RETURNING seq, sha256",
+        "UPDATE contents SET accepted = 0, refers = '' WHERE registry = ? AND repository = ? AND digest = ? RETURNING seq, sha256",
         (place.registry, place.repository, str(digest)),
     ).fetchall()
     for seq, sha256 in rows:
@@ -150,7 +153,7 @@ def _subject(connection: sqlite3.Connection, seq: int) -> Digest | None:
 
 
 def _content(connection: sqlite3.Connection, row: tuple[Any, ...]) -> Content:
-    seq, digest, size, media_type, sha256, artifact_type, annotations = row
+    seq, digest, size, media_type, sha256, artifact_type, annotations, refers = row
     links = connection.execute(
         "SELECT digest FROM links JOIN contents ON contents.seq = links.child"
         " WHERE links.parent = ? AND links.position <> ? ORDER BY links.position",
@@ -165,6 +168,7 @@ def _content(connection: sqlite3.Connection, row: tuple[Any, ...]) -> Content:
         subject=_subject(connection, seq),
         artifact_type=artifact_type,
         annotations=tuple((key, value) for key, value in json.loads(annotations)),
+        refers=Digest.parse(refers) if refers else None,
     )
 
 

@@ -205,6 +205,10 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
             UNIQUE (registry, canonical)
         ) STRICT""",
     ),
+    (
+        "ALTER TABLE contents ADD COLUMN refers TEXT NOT NULL DEFAULT ''",  # empty: states no subject
+        "CREATE INDEX contents_by_refers ON contents (registry, repository, refers) WHERE refers <> ''",
+    ),
 )
 
 

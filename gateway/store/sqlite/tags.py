@@ -18,7 +18,9 @@ def every(connection: sqlite3.Connection, place: Place) -> dict[str, Digest]:
         " ORDER BY canonical",
         (place.registry, start, f"{place.repository};"),
     ).fetchall()
-    return {name.removeprefix(start): contents.digest_of(connection, place, sha256) for name, sha256 in rows}
+    tags = {name.removeprefix(start): sha256 for name, sha256 in rows}
+    # What refers to something else may be known by its digest alone, which is a name like a tag and no tag.
+    return {tag: contents.digest_of(connection, place, sha256) for tag, sha256 in tags.items() if ":" not in tag}
 
 
 def one(connection: sqlite3.Connection, place: Place, tag: str) -> Digest | None:

@@ -188,6 +188,18 @@ async def test_accepted_evidence_does_not_show_its_subject(store: Store) -> None
     assert await shown(store, "image", "signature") == "signature"
 
 
+async def test_what_only_states_a_subject_is_among_its_referrers_and_waits_for_itself(store: Store) -> None:
+    await an_image(store)
+    sbom = replace(manifest("sbom", "document"), refers=digest("image"))
+    await journal(store, sbom)
+    await publish(store, "image")
+    assert await store.contents.referrers(PLACE, digest("image")) == (sbom,)
+    assert await sights(store, "image", "sbom") == [Sight.SHOWN, Sight.HIDDEN]
+    await publish(store, "sbom", str(digest("sbom")))
+    assert await sights(store, "sbom", "document") == [Sight.SHOWN, Sight.SHOWN]
+    assert list(await store.contents.tags(PLACE)) == ["latest"]
+
+
 async def test_referrers_are_listed_oldest_first_and_only_of_their_own_subject(store: Store) -> None:
     for n, word in enumerate(("b", "a", "c")):
         await store.contents.journal(PLACE, manifest(word, subject="image"), AT + timedelta(seconds=n))
@@ -247,7 +259,7 @@ async def test_deleted_content_is_hidden_with_what_it_alone_showed_and_its_tags_
 async def test_deleted_evidence_is_no_referrer_until_it_comes_again(store: Store) -> None:
     await an_image(store)
     await accept(store, "image")
-    evidence = manifest("signature", "bundle", subject="image")
+    evidence = replace(manifest("signature", "bundle", subject="image"), refers=digest("image"))
     await journal(store, evidence)
     await store.contents.drop(PLACE, evidence.digest)
     assert await store.contents.referrers(PLACE, digest("image")) == ()
