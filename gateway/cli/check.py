@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
 
 import click
 
@@ -13,7 +16,7 @@ from gateway.cli.options import as_json, settings_file
 from gateway.config import Level, Problem, RegistrySettings, Settings, check_settings, load_settings
 from gateway.errors import UpstreamError
 from gateway.service.compose import now, trust_of
-from gateway.upstream import Upstream
+from gateway.upstream import Answer, Upstream
 
 
 @click.command()
@@ -43,43 +46,62 @@ def check(config: Path, *, offline: bool, as_json: bool) -> None:
         raise click.exceptions.Exit(1)
 
 
+@dataclass(frozen=True, slots=True)
+class _Probe:
+    """What is asked of an upstream: a read that its credential opens, and a write that must not work without it."""
+
+    read: str
+    write: str
+    taken: str
+
+
+# An upload form without an action: who would take it from a stranger says 400, who would not says 401 or 403. What
+# opens an upload of a blob is answered 202 where strangers may.
+_PROBES: Final = {"oci": _Probe("/v2/", "/v2/provgate-check/blobs/uploads/", "blobs")}
+_PACKAGES: Final = _Probe("/simple/", "/", "uploads")
+
+
 async def _upstreams(settings: Settings) -> list[Problem]:
     return [problem for registry in settings.registries for problem in await _upstream(registry)]
 
 
 async def _upstream(registry: RegistrySettings) -> list[Problem]:
     """Ask one upstream whether it answers with our credential, and whether it takes a write without it (A.8)."""
-    credential = registry.upstream_credential
+    credential, probe = registry.upstream_credential, _PROBES.get(registry.ecosystem, _PACKAGES)
+    about = f"registry {registry.name}"
     problems = []
     async with Upstream(registry.name, registry.upstream, credential.reveal() if credential else None) as upstream:
         try:
-            answer = await upstream.document("/simple/", {})
+            answer = await upstream.document(probe.read, {})
         except UpstreamError as error:
-            return [
-                Problem(Level.ERROR, f"registry {registry.name}: {registry.upstream} does not answer: {error.problem}")
-            ]
+            return [Problem(Level.ERROR, f"{about}: {registry.upstream} does not answer: {error.problem}")]
         if answer.status != 200:
-            said = f"{answer.status} for its index: is upstream_credential right?"
-            problems.append(Problem(Level.ERROR, f"registry {registry.name}: {registry.upstream} answers {said}"))
+            said = f"{answer.status} for {probe.read}: is upstream_credential right?"
+            problems.append(Problem(Level.ERROR, f"{about}: {registry.upstream} answers {said}"))
     async with Upstream(registry.name, registry.upstream, None) as stranger:
-        # An upload form without an action: who would take it from a stranger says 400, who would not says 401 or 403.
         sent = {"Content-Type": "application/x-www-form-urlencoded"}
         try:
-            answer = await stranger.write("POST", "/", sent, _nothing(), 0)
+            answer = await stranger.write("POST", probe.write, sent, _nothing(), 0)
+            await _take_back(stranger, answer)
         except UpstreamError as error:
-            return [
-                *problems,
-                Problem(Level.WARNING, f"registry {registry.name}: could not be probed: {error.problem}"),
-            ]
+            return [*problems, Problem(Level.WARNING, f"{about}: could not be probed: {error.problem}")]
     if answer.status not in {401, 403} and not registry.upstream_reachable_only_here:
         problems.append(
             Problem(
                 Level.ERROR,
-                f"registry {registry.name}: {registry.upstream} takes uploads without our credential, so the gate can "
+                f"{about}: {registry.upstream} takes {probe.taken} without our credential, so the gate can "
                 "be walked around; give it a password, or state upstream_reachable_only_here: true",
             )
         )
     return problems
+
+
+async def _take_back(stranger: Upstream, answer: Answer) -> None:
+    """Give up an upload that the probe has opened."""
+    parts = urlsplit(answer.headers.get("Location", ""))
+    path = parts.path if not parts.netloc else stranger.within(parts.geturl())
+    if answer.status == 202 and path:
+        await stranger.write("DELETE", f"{path}?{parts.query}", {}, _nothing(), 0)
 
 
 async def _nothing() -> AsyncIterator[bytes]:

@@ -12,7 +12,7 @@ import asyncio
 import hashlib
 import json
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import parse_qsl
@@ -36,12 +36,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Locker:
-    """Takes evidence in."""
+    """Takes evidence in; `came` is told what it is for: an image may wait for it."""
 
     authenticator: Authenticator
     publisher: Publisher
     around: Surroundings
     public_url: str
+    came: Callable[[Sequence[Digest]], Awaitable[None]]
 
     async def __call__(self, head: Head, body: AsyncIterator[bytes]) -> Reply:
         """Answer one request to the locker's address."""
@@ -74,6 +75,7 @@ class Locker:
         if not await self.authenticator.store.put_evidence(evidence, digests, grant.id, now):
             limit = f"at most {limits.EVIDENCE_PER_DIGEST} pieces for one digest from one credential"
             return self._refusal(Reason(Code.EVIDENCE_LIMIT, "the locker", limit))
+        await self.came(digests)
         answer = json.dumps({"id": evidence.ref.id}).encode()
         return Reply(201, "Created", answer, (("Content-Type", "application/json"),))
 

@@ -9,6 +9,7 @@ import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 
 from aiohttp import web
 
@@ -73,8 +74,10 @@ async def serve_on(
     """
     publisher = Publisher(parts.store, parts.spool, parts.trust, parts.around)
     authenticator = Authenticator(parts.store, parts.key)
-    locker = Locker(authenticator, publisher, parts.around, parts.public_url)
     images = Images(parts.store, lambda: publisher.trust, parts.around)
+    locker = Locker(
+        authenticator, publisher, parts.around, parts.public_url, partial(images.holding.evidence_came, parts.depots)
+    )
     depots = [mounted for mounted in parts.mounts if isinstance(mounted, MountedDepot)]
     tokens = TokenEndpoint(depots, authenticator, parts.around.now)
     pages = own(parts.store, locker, tokens, lambda: _ready(parts))
