@@ -104,7 +104,8 @@ def accept(connection: sqlite3.Connection, place: Place, sha256: str) -> None:
 def drop(connection: sqlite3.Connection, place: Place, digest: Digest) -> str:
     """Take back that content was accepted or is evidence; returns its sha256, empty where nothing is known of it."""
     rows = connection.execute(
-        "UPDATE contents SET accepted = 0, refers = '' WHERE registry = ? AND repository = ? AND digest = ? RETURNING seq, sha256",
+        "UPDATE contents SET accepted = 0, refers = '' WHERE registry = ? AND repository = ? AND digest = ?"
+        " RETURNING seq, sha256",
         (place.registry, place.repository, str(digest)),
     ).fetchall()
     for seq, sha256 in rows:
