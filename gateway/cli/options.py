@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from getpass import getuser
 from pathlib import Path
 
 import click
@@ -19,6 +20,14 @@ settings_file = click.option(
     help="The settings file.",
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+
+
+def you() -> str:
+    """The name of who runs the command."""
+    try:
+        return getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        raise click.UsageError("this user has no name; say with --owner who answers for it") from None
 
 
 def table_console() -> Console:

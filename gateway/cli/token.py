@@ -9,14 +9,13 @@ import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from getpass import getuser
 from pathlib import Path
 from typing import Final
 
 import click
 from rich.table import Table
 
-from gateway.cli.options import as_json, settings_file, table_console
+from gateway.cli.options import as_json, settings_file, table_console, you
 from gateway.config import Settings, load_settings
 from gateway.credentials import mint, new_id
 from gateway.model.case import Action, Grant, GrantKind
@@ -60,7 +59,7 @@ def create(
     grant = Grant(
         id=new_id(secrets.token_bytes),
         kind=GrantKind.TOKEN,
-        owner=owner or _you(),
+        owner=owner or you(),
         registry=registry,
         packages=_packages(packages),
         actions=_actions(actions),
@@ -138,13 +137,6 @@ async def _all(settings: Settings) -> tuple[KnownGrant, ...]:
 async def _revoke(settings: Settings, grant_id: str) -> bool:
     async with opened(settings) as store:
         return await store.revoke_grant(grant_id, now())
-
-
-def _you() -> str:
-    try:
-        return getuser()
-    except (KeyError, OSError):  # a container's user without a name
-        raise click.UsageError("this user has no name; say with --owner who answers for the token") from None
 
 
 def _duration(text: str) -> timedelta:

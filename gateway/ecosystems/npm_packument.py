@@ -87,6 +87,12 @@ def search(body: bytes, view: View) -> bytes:
     return _written({**whole, "objects": results, "total": len(results)})
 
 
+def found(body: bytes) -> tuple[str, ...]:
+    """The names of the packages that a search found."""
+    results = field(_read(body), "objects", list, ABOUT)
+    return tuple(field(field(expect(one, dict, ABOUT), "package", dict, ABOUT), "name", str, ABOUT) for one in results)
+
+
 def tarball(name: str, version: str) -> str:
     """The path of a version's tarball below a registry's address."""
     return f"/{name}/-/{npm_file(name, version)}"

@@ -14,7 +14,7 @@ store withholds its files from every reader, so that a half-written file (pypise
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from urllib.parse import urljoin, urlsplit
 
 from gateway import limits
@@ -50,11 +50,16 @@ async def holdings(served: Served, name: str) -> tuple[Held, ...]:
 
 
 async def digest_of(served: Served, held: Held, longest: int) -> str:
-    """The sha256 of the bytes that the registry serves for a file, as measured here.
+    """The sha256 of the bytes that the registry serves for a file, as measured here; see `measured`."""
+    return dict((await measured(served, held, longest)).digests())["sha256"]
 
-    No more is read than shows that the file is longer than `longest` bytes; the digest is then of what was read.
+
+async def measured(served: Served, held: Held, longest: int, algorithms: Iterable[str] = ()) -> Measure:
+    """Measure the bytes that the registry serves for a file.
+
+    No more is read than shows that the file is longer than `longest` bytes; the digests are then of what was read.
     """
-    measured = Measure()
+    running = Measure(algorithms)
     try:
         async with (
             asyncio.timeout(limits.DOCUMENT_SECONDS + longest / limits.MIB),
@@ -63,13 +68,13 @@ async def digest_of(served: Served, held: Held, longest: int) -> str:
             if response.status != 200:
                 raise UpstreamError(served.registry.name, f"{held.name} answered {response.status}")
             async for chunk in response.content.iter_any():
-                measured.update(chunk)
-                if measured.size > longest:
+                running.update(chunk)
+                if running.size > longest:
                     response.close()
                     break
     except TimeoutError as error:
         raise UpstreamError(served.registry.name, f"{held.name} took too long") from error
-    return dict(measured.digests())["sha256"]
+    return running
 
 
 def _elsewhere(answer: Answer, name: str) -> bool:

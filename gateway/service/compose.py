@@ -124,14 +124,12 @@ async def parts_of(settings: Settings, ports: Mapping[Listen, int]) -> AsyncIter
 
 
 def _mounted(settings: RegistrySettings, own: str, listen: Listen, port: int) -> Mount:
-    credential = settings.upstream_credential
-    registry = Registry(settings.name, settings.ecosystem)
-    upstream = Upstream(settings.name, settings.upstream, credential.reveal() if credential else None)
+    upstream = upstream_of(settings)
     address = _actual(settings.public_url, listen, port)
     verified = settings.reads is Reads.VERIFIED
     if settings.ecosystem not in PACKAGES:
         depot = Depot(
-            registry=registry,
+            registry=Registry(settings.name, settings.ecosystem),
             upstream=upstream,
             public_url=own,
             hosts=frozenset({urlsplit(address).netloc, *settings.also_known_as}),
@@ -139,8 +137,14 @@ def _mounted(settings: RegistrySettings, own: str, listen: Listen, port: int) ->
             quarantine=settings.quarantine,
         )
         return MountedDepot(depot, settings.host, settings.read_auth, verified, port)
-    served = Served(
-        registry=registry,
+    served = served_of(settings, upstream, own, address)
+    return Mounted(served, settings.mount, settings.host, settings.read_auth, verified, port)
+
+
+def served_of(settings: RegistrySettings, upstream: Upstream, own: str, address: str) -> Served:
+    """A registry of packages as it is served; `own` is the gateway's public address, `address` the registry's."""
+    return Served(
+        registry=Registry(settings.name, settings.ecosystem),
         ecosystem=PACKAGES[settings.ecosystem],
         upstream=upstream,
         public_url=own,
@@ -149,7 +153,12 @@ def _mounted(settings: RegistrySettings, own: str, listen: Listen, port: int) ->
         address=address,
         keys=RegistryKeys(settings.signing_keys),
     )
-    return Mounted(served, settings.mount, settings.host, settings.read_auth, verified, port)
+
+
+def upstream_of(settings: RegistrySettings) -> Upstream:
+    """The client towards a registry, with the gateway's credential."""
+    credential = settings.upstream_credential
+    return Upstream(settings.name, settings.upstream, credential.reveal() if credential else None)
 
 
 def _actual(public_url: str, listen: Listen, port: int) -> str:

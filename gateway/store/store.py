@@ -228,11 +228,17 @@ class Store(ABC):
         """Canonical name -> what the gateway answers for under it; a live view, from memory."""
 
     @abstractmethod
-    async def vouch(self, registry: str, canonical: str, vouched: Vouched, person: str, at: datetime) -> bool:
-        """Vouch for bytes that were there before the gate; False where the name has other bytes, or they are revoked.
+    async def vouch(
+        self, registry: str, canonical: str, vouched: Vouched, person: str, at: datetime
+    ) -> Conflict | None:
+        """Vouch for bytes that were there before the gate, unless the name has others or they are revoked.
 
         What is published through the gateway is vouched for without it.
         """
+
+    @abstractmethod
+    async def vouch_conflict(self, registry: str, canonical: str, sha256: str) -> Conflict | None:
+        """What `vouch` would answer, without writing anything."""
 
     @abstractmethod
     async def revoke_digest(self, sha256: str, person: str, why: str, at: datetime) -> None:

@@ -189,11 +189,17 @@ class SqliteStore(Access, Store):
         """What is vouched for; the first call reads it, later ones answer from memory."""
         return await self._grown(self._vouched, registry, vouched_rows.after)
 
-    async def vouch(self, registry: str, canonical: str, vouched: Vouched, person: str, at: datetime) -> bool:
+    async def vouch(
+        self, registry: str, canonical: str, vouched: Vouched, person: str, at: datetime
+    ) -> Conflict | None:
         """Vouch for bytes."""
         return await self._write(
             partial(vouched_rows.vouch, registry=registry, canonical=canonical, vouched=vouched, person=person, at=at)
         )
+
+    async def vouch_conflict(self, registry: str, canonical: str, sha256: str) -> Conflict | None:
+        """Look whether bytes may be vouched for."""
+        return await self._read(partial(vouched_rows.conflict, registry=registry, canonical=canonical, sha256=sha256))
 
     async def revoke_digest(self, sha256: str, person: str, why: str, at: datetime) -> None:
         """Withdraw bytes."""

@@ -9,23 +9,32 @@ from gateway.model.codec import decode, encode
 from gateway.model.intent import Record
 from gateway.model.vouched import Vouched, vouched_for
 from gateway.store.sqlite.schema import to_column
+from gateway.store.store import Cause, Conflict
 
 
 def vouch(
     connection: sqlite3.Connection, registry: str, canonical: str, vouched: Vouched, *, person: str, at: datetime
-) -> bool:
-    """Vouch for bytes by a person's word; what is vouched for already stays, and other bytes of its name never are."""
-    for table in ("names", "vouched"):
-        known = _digest(connection, table, registry, canonical)
-        if known is not None and known != vouched.sha256:
-            return False
-    if connection.execute("SELECT 1 FROM revoked WHERE sha256 = ?", (vouched.sha256,)).fetchone():
-        return False
+) -> Conflict | None:
+    """Vouch for bytes by a person's word; what is vouched for already stays."""
+    if found := conflict(connection, registry, canonical, vouched.sha256):
+        return found
     connection.execute(
         "INSERT OR IGNORE INTO vouched (registry, canonical, body, person, at) VALUES (?, ?, ?, ?, ?)",
         (registry, canonical, encode(vouched), person, to_column(at)),
     )
-    return True
+    return None
+
+
+def conflict(connection: sqlite3.Connection, registry: str, canonical: str, sha256: str) -> Conflict | None:
+    """Why these bytes are not vouched for under a name: it has others, or they were withdrawn."""
+    if connection.execute("SELECT 1 FROM revoked WHERE sha256 = ?", (sha256,)).fetchone():
+        return Conflict(canonical, sha256, Cause.REVOKED)
+    rows = connection.execute(
+        "SELECT sha256 FROM names WHERE registry = ? AND canonical = ?"
+        " UNION SELECT json_extract(body, '$.sha256') FROM vouched WHERE registry = ? AND canonical = ?",
+        (registry, canonical, registry, canonical),
+    )
+    return next((Conflict(canonical, other, Cause.BOUND) for (other,) in rows if other != sha256), None)
 
 
 def published(connection: sqlite3.Connection, intent_id: str, at: datetime) -> None:
@@ -49,13 +58,3 @@ def after(connection: sqlite3.Connection, registry: str, seq: int) -> tuple[int,
         seq = last
         found[canonical] = decode(Vouched, body)
     return seq, found
-
-
-def _digest(connection: sqlite3.Connection, table: str, registry: str, canonical: str) -> str | None:
-    """The sha256 that a name has in a table."""
-    column = "sha256" if table == "names" else "json_extract(body, '$.sha256')"
-    row = connection.execute(
-        f"SELECT {column} FROM {table} WHERE registry = ? AND canonical = ?",  # noqa: S608 - the two tables above
-        (registry, canonical),
-    ).fetchone()
-    return None if row is None else str(row[0])

@@ -11,7 +11,7 @@ from gateway.model.evidence import Attestation, EvidenceRef, Finding, Format, So
 from gateway.model.intent import Settlement
 from gateway.model.upload import File
 from gateway.model.vouched import Proof, Vouched, vouched_for
-from gateway.store import Store
+from gateway.store import Cause, Conflict, Store
 from tests.lab import cases, records
 from tests.lab.cases import AT
 from tests.unit.store.conftest import Opener
@@ -33,6 +33,13 @@ async def publish(store: Store, id_: str, *files: File, settlement: Settlement =
     await store.settle(id_, settlement, "", AT)
 
 
+async def refusal(store: Store, of: Vouched) -> Conflict | None:
+    """Why bytes are not vouched for, asked before and while trying."""
+    asked = await store.vouch_conflict("python", NAME, of.sha256)
+    assert await store.vouch("python", NAME, of, "me", AT) == asked
+    return asked
+
+
 async def test_what_is_published_is_vouched_for_once_it_went_through(store: Store, opened: Opener) -> None:
     assert await store.vouched("python") == {}
     await publish(store, "a", measured(), settlement=Settlement.ABSENT)
@@ -49,28 +56,30 @@ async def test_a_file_without_a_sha512_is_not_vouched_for(store: Store) -> None:
 
 
 async def test_an_operator_vouches_for_what_was_there_before(store: Store) -> None:
-    assert await store.vouch("python", NAME, GOOD, "me", AT)
-    assert await store.vouch("python", NAME, GOOD, "me", AT)
+    assert await store.vouch_conflict("python", NAME, GOOD.sha256) is None
+    assert await store.vouched("python") == {}
+    for _ in range(2):
+        assert await store.vouch("python", NAME, GOOD, "me", AT) is None
     assert await store.vouched("python") == {NAME: GOOD}
 
 
 async def test_nobody_vouches_for_other_bytes_of_a_name(store: Store) -> None:
-    assert await store.vouch("python", NAME, GOOD, "me", AT)
-    assert not await store.vouch("python", NAME, OTHER, "me", AT)
+    assert await store.vouch("python", NAME, GOOD, "me", AT) is None
+    assert await refusal(store, OTHER) == Conflict(NAME, GOOD.sha256, Cause.BOUND)
     assert await store.vouched("python") == {NAME: GOOD}
 
 
 @pytest.mark.parametrize("sha512", [True, False])
 async def test_nobody_vouches_for_other_bytes_than_were_published(store: Store, *, sha512: bool) -> None:
     await publish(store, "a", measured() if sha512 else records.file())
-    assert not await store.vouch("python", NAME, OTHER, "me", AT)
-    assert await store.vouch("python", NAME, GOOD, "me", AT)
+    assert await refusal(store, OTHER) == Conflict(NAME, GOOD.sha256, Cause.BOUND)
+    assert await store.vouch("python", NAME, GOOD, "me", AT) is None
     assert await store.vouched("python") == {NAME: GOOD}
 
 
 async def test_nobody_vouches_for_what_was_withdrawn(store: Store) -> None:
     await store.revoke_digest(GOOD.sha256, "me", "evil", AT)
-    assert not await store.vouch("python", NAME, GOOD, "me", AT)
+    assert await refusal(store, GOOD) == Conflict(NAME, GOOD.sha256, Cause.REVOKED)
 
 
 async def test_a_publish_adds_its_proofs_to_what_an_operator_vouched_for(store: Store) -> None:
