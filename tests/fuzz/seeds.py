@@ -15,6 +15,7 @@ from gateway.sandbox import Shape
 from gateway.strict.multipart import encode
 from tests.lab import archives
 from tests.lab import layouts as lab_layouts
+from tests.lab import manifests as lab_manifests
 from tests.lab import sigstore as lab
 from tests.lab.data import CONFORMANCE, GITHUB, PYPI
 from tests.lab.findings import made
@@ -75,6 +76,13 @@ def layouts() -> list[bytes]:
 
 def links() -> list[bytes]:
     return [lab_layouts.fetch(envelope=envelope) for envelope in (False, True)]
+
+
+def manifests() -> list[bytes]:
+    """An image, an index, a referrer, and cosign's older way."""
+    made = lab_manifests
+    documents = [made.image(), made.index(made.child()), made.referrer(), made.cosign(made.payload())]
+    return [made.dumped(document) for document in documents]
 
 
 def checkpoints() -> list[bytes]:

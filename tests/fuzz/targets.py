@@ -14,11 +14,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from gateway.ecosystems import pypi_index
+from gateway.ecosystems import oci_manifest, pypi_index
+from gateway.ecosystems.oci_evidence import candidate
 from gateway.ecosystems.protocol import View
 from gateway.ecosystems.pypi_distribution import read_distribution, read_metadata
 from gateway.ecosystems.pypi_form import FormReceiver
 from gateway.errors import ConfigurationError, Malformed
+from gateway.model.digest import Digest
 from gateway.model.evidence import Evidence, EvidenceRef, Format, Source
 from gateway.policy import load_policy
 from gateway.sandbox import Shape
@@ -215,6 +217,26 @@ def _index(data: bytes) -> None:
             assert b"/packages/" not in written
 
 
+def _manifest(data: bytes) -> None:
+    """Read a manifest under each type it may be sent as: at most one takes it, unless it leaves its own out."""
+    taken = [found for found in (_sent_as(kind, data) for kind in oci_manifest.KINDS) if found]
+    if not taken:
+        raise Malformed("manifest", "taken under no type")
+    assert len({found.kind for found in taken}) == 1
+
+
+def _sent_as(kind: str, data: bytes) -> oci_manifest.Manifest | None:
+    try:
+        found = oci_manifest.read_manifest(data, kind)
+    except Malformed:
+        return None
+    assert not (found.blobs and found.children)
+    kept = oci_manifest.content(found, Digest("sha256", "0" * 64), data)
+    assert set(kept.links) == {one.digest for one in (*found.blobs, *found.children)}
+    _also(partial(candidate, found))
+    return found
+
+
 TARGETS: Final = {
     "bundle": Target(_evidence(Format.BUNDLE), seeds.bundles, structured=True),
     "pep740": Target(_evidence(Format.PEP740), seeds.attestations, structured=True),
@@ -238,4 +260,5 @@ TARGETS: Final = {
     "yaml": Target(_yaml, seeds.settings, may_raise=(ConfigurationError,)),
     "policy": Target(_policy, seeds.policies, may_raise=(ConfigurationError,)),
     "index": Target(_index, seeds.pages),
+    "manifest": Target(_manifest, seeds.manifests, structured=True),
 }

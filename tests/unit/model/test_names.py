@@ -145,3 +145,15 @@ def test_what_is_no_package_has_no_purl(ecosystem: str, name: str) -> None:
 def test_only_pypi_has_canonical_files() -> None:
     with pytest.raises(Malformed, match=re.escape("npm gives files no names")):
         names.canonical_file("npm", "acme-1.0.0.tgz")
+
+
+@pytest.mark.parametrize("text", ["1.0.0", "latest", "_", "A", "v1.0-rc.1_2", "x" * 128])
+def test_a_tag_has_one_spelling(text: str) -> None:
+    assert names.oci_tag(text) == text
+    assert names.oci_canonical("team/app", text) == f"team/app:{text}"
+
+
+@pytest.mark.parametrize("text", ["", ".x", "-x", "a/b", "a:b", "a b", "a\n", "é", "\u212a", "x" * 129, "a@b", "a%2Eb"])
+def test_what_is_no_tag(text: str) -> None:
+    with pytest.raises(Malformed):
+        names.oci_tag(text)
