@@ -15,7 +15,7 @@ from gateway.model.case import Case, Grant
 from gateway.model.content import Place
 from gateway.model.decision import Decision
 from gateway.model.digest import Digest
-from gateway.model.evidence import Evidence
+from gateway.model.evidence import Evidence, Source
 from gateway.model.upload import Upload
 from gateway.policy import decide
 from gateway.publish.evidence import gather, measure_covered, verify_all
@@ -48,7 +48,10 @@ class Judge:
         also: Sequence[Evidence] = (),
         pushed: datetime | None = None,
     ) -> Judged:
-        """Decide on a manifest under one tag; `also` is evidence that is not stored yet."""
+        """Decide on a manifest under one tag; `also` is evidence that comes in this very request, not stored yet.
+
+        Whoever sends wrong evidence is told so; wrong evidence of others leaves the question open.
+        """
         (file, *_), place = upload.files, Place(upload.registry.name, upload.name)
         attached = await self._attached(place, file.digests, also)
         evidence = await gather(self.store, upload, attached, grant.id)
@@ -63,7 +66,7 @@ class Judge:
         self, place: Place, digests: Sequence[Digest], also: Sequence[Evidence]
     ) -> tuple[Evidence, ...]:
         """The evidence that hangs below a manifest in its repository: what has just come first, then oldest first."""
-        pieces = {piece.ref.id: piece for piece in also}
+        pieces = {piece.ref.id: replace(piece, ref=replace(piece.ref, source=Source.REQUEST)) for piece in also}
         for digest in digests:
             for referrer in await self.store.contents.referrers(place, digest):
                 for piece in await self.store.kept_evidence(referrer.digest):
