@@ -41,16 +41,20 @@ def tag_list(request: TagList, tags: Iterable[str]) -> Reply:
 
 
 def referrers(request: ReferrersRead, contents: Iterable[Content]) -> Reply:
-    """The index of what refers to a subject, each entry once, of the artifact type that is asked for."""
+    """The index of what states a subject, each entry once, of the artifact type that is asked for.
+
+    cosign's older signatures state none: who copies an image with its referrers would take one for what holds it.
+    """
     wanted = request.artifact_type
-    found = {one.digest: one for one in contents if wanted is None or one.artifact_type == wanted}
+    stated = [one for one in contents if one.refers == request.digest]
+    found = {one.digest: one for one in stated if wanted is None or one.artifact_type == wanted}
     index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [_entry(one) for one in found.values()]}
     filtered = () if wanted is None else (("OCI-Filters-Applied", "artifactType"),)
     return Reply(200, "OK", _json(index), (("Content-Type", INDEX), NOSNIFF, *filtered))
 
 
-def listed(index: Manifest) -> tuple[Content, ...]:
-    """The entries of a registry's own list of referrers, or of the index that clients keep in its place."""
+def listed(index: Manifest, subject: Digest) -> tuple[Content, ...]:
+    """The entries of a registry's own list of a subject's referrers, or of the index that clients keep in its place."""
     return tuple(
         Content(
             child.digest,
@@ -58,6 +62,7 @@ def listed(index: Manifest) -> tuple[Content, ...]:
             child.media_type,
             artifact_type=child.artifact_type,
             annotations=child.annotations,
+            refers=subject,
         )
         for child in index.children
     )

@@ -288,6 +288,6 @@ async def _listed(depot: Depot, repository: str, subject: Digest, authorization:
         stored = await client.manifest(depot, repository, fallback_tag(subject), authorization)
         body = stored.body if stored is not None and stored.media_type == INDEX else b""
     try:
-        return answers.listed(read_manifest(body, INDEX)) if body else ()
+        return answers.listed(read_manifest(body, INDEX), subject) if body else ()
     except Malformed:
         return ()

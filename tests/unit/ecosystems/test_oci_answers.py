@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -17,8 +18,8 @@ from gateway.reasons import Code, Reason
 from tests.lab.manifests import BUNDLE, SUBJECT, child, digest_of, dumped, index
 
 LINK = "https://images.acme.example/-/d/AAAAAAAAAAAAAAAAAAAAAA"
-ONE = Content(digest_of(b"one"), 3, IMAGE, artifact_type=BUNDLE, annotations=(("a", "b"),))
-TWO = Content(digest_of(b"two"), 3, IMAGE, artifact_type="application/x")
+ONE = Content(digest_of(b"one"), 3, IMAGE, artifact_type=BUNDLE, annotations=(("a", "b"),), refers=SUBJECT)
+TWO = Content(digest_of(b"two"), 3, IMAGE, artifact_type="application/x", refers=SUBJECT)
 TAGS = ["b", "a", "C", "_", "a.1", "latest"]
 
 
@@ -78,7 +79,7 @@ def test_referrers_are_an_index_that_is_read_back_as_it_was() -> None:
         "mediaType": IMAGE, "digest": str(digest_of(b"one")), "size": 3, "artifactType": BUNDLE,
         "annotations": {"a": "b"},
     }  # fmt: skip
-    assert listed(read_manifest(reply.body, INDEX)) == (ONE, TWO)
+    assert listed(read_manifest(reply.body, INDEX), SUBJECT) == (ONE, TWO)
 
 
 def test_referrers_of_one_type_say_that_they_were_filtered() -> None:
@@ -87,13 +88,21 @@ def test_referrers_of_one_type_say_that_they_were_filtered() -> None:
     assert dict(reply.headers)["OCI-Filters-Applied"] == "artifactType"
 
 
+def test_evidence_that_states_no_subject_or_another_one_is_no_referrer() -> None:
+    older = replace(ONE, refers=None, subject=SUBJECT)
+    elsewhere = replace(TWO, refers=Digest("sha256", "6" * 64))
+    assert entries(referrers(ReferrersRead("team/app", SUBJECT), [older, elsewhere])) == []
+
+
 def test_what_has_no_referrers_has_an_empty_index() -> None:
     reply = referrers(ReferrersRead("team/app", SUBJECT), [])
     assert (reply.status, entries(reply)) == (200, [])
 
 
 def test_a_clients_list_is_read_as_what_it_lists() -> None:
-    found = listed(read_manifest(dumped(index(child(b"one", artifactType=BUNDLE, annotations={"a": "b"}))), INDEX))
+    found = listed(
+        read_manifest(dumped(index(child(b"one", artifactType=BUNDLE, annotations={"a": "b"}))), INDEX), SUBJECT
+    )
     assert found == (ONE,)
 
 
