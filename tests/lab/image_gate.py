@@ -36,7 +36,7 @@ from tests.lab.gate import KEY
 from tests.lab.image_world import POLICY
 from tests.lab.images import CONFIG, LAYER, MANIFEST
 
-OBSERVE = POLICY.replace("    hold: 30m\n", "    mode: observe\n")
+OBSERVE = POLICY.replace("    hold: 30m\n", "    mode: observe\n").replace("pkg:oci/team/**", "pkg:oci/**")
 
 
 def sha256(data: bytes) -> str:

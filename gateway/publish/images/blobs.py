@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from gateway.ecosystems.oci_routes import UploadStart, UploadStep
 from gateway.ecosystems.protocol import Head, Reply
@@ -268,12 +268,16 @@ class _Bounded:
 def _session_of(depot: Depot, deposits: str, answer: Answer) -> _Session:
     """The session that a registry's Location names; one that leads anywhere else is a fault of the registry."""
     location = answer.headers.get("Location", "")
-    parts = urlsplit(location)
-    path = parts.path if location.startswith("/") else depot.upstream.within(location)
+    try:
+        parts = urlsplit(location)
+    except ValueError:
+        parts = SplitResult("", "", "", "", "")
+    base = urlsplit(depot.upstream.base).path
+    if parts.netloc:
+        path = depot.upstream.within(location)
+    else:  # of the whole origin, the base's path included
+        path = parts.path.removeprefix(base) if parts.path.startswith(f"{base}/") else None
     prefix = f"/v2/{deposits}/blobs/uploads/"
-    if location.startswith("/") and not location.startswith("//"):  # relative: of the whole origin, base included
-        base = urlsplit(depot.upstream.base).path
-        path = parts.path.removeprefix(base) if parts.path.startswith(base) else None
     name = path.removeprefix(prefix) if path is not None and path.startswith(prefix) else ""
     if _SESSION.fullmatch(name) is None or _QUERY.fullmatch(parts.query) is None:
         raise UpstreamError(depot.registry.name, "its Location of an upload leads elsewhere")
