@@ -175,6 +175,10 @@ class _Reader:
             provenance=read_provenance(spot / "provenance", text.provenance, predicate),
             summary=read_summary(spot / "summary", text.summary, predicate),
         )
+        if any(signer.build_level > 1 for signer in signers) and not rule.provenance.builder:
+            (spot / "signer").wrong(
+                "a build_level is that of a builder; name it as provenance.builder beside the signer"
+            )
         if text.min_build_level is None:
             (spot / "min_build_level").wrong_if_null()
         if predicate is not None or text.signature:
@@ -295,8 +299,12 @@ def _check_level(spot: Spot, rule: AttestationRule) -> None:
     if rule.predicate is None or not set(rule.predicate) <= PROVENANCE:
         spot.wrong(f"only provenance proves a build level; write predicate: {max(PROVENANCE)}")
     for signer in rule.signers:
-        if level >= 2 and not signer.repository:
-            spot.wrong("a key or a person proves level 1 at most; name a repository and workflow")
+        if not signer.repository:
+            if signer.build_level < level:
+                spot.wrong(
+                    f"a key or a person proves level {signer.build_level} at most; name a repository and workflow, or "
+                    "the build_level that its builder is trusted for"
+                )
         elif level == 3 and not signer.build_signer:
             spot.wrong("signed inside the build job is at most level 2; name the trusted builder as build_signer")
         elif level == 3 and (homes := _homes(signer.build_signer) & {one.lower() for one in signer.repository}):

@@ -46,8 +46,9 @@ class Signer:
     """Who may sign: a CI workflow (`repository`), an exact `subject`, or a `key` of a trust root of keys.
 
     `build_signer` is the reusable workflow as `owner/repo/path@ref`; empty: the workflow itself signs. `ref` holds
-    patterns, in which `{version}` stands for the package's exact version. The two `unsafe_` fields allow evidence that
-    names nothing, and a builder on a branch.
+    patterns, in which `{version}` stands for the package's exact version. `build_level` is what the builder behind a
+    key or a subject is trusted for; of a repository the certificate says it. The two `unsafe_` fields allow evidence
+    that names nothing, and a builder on a branch.
     """
 
     issuer: tuple[str, ...] = ()
@@ -63,6 +64,7 @@ class Signer:
     trigger: tuple[str, ...] = ()
     environment: tuple[str, ...] = ()
     visibility: tuple[str, ...] = ()
+    build_level: int = 1
     unsafe_unbound_name: bool = False
     unsafe_mutable_signer: bool = False
 

@@ -54,6 +54,8 @@ class SignerText(_Text):
     """The deployment environment of the job."""
     visibility: Texts = ()
     """The visibility of the repository."""
+    build_level: Literal[1, 2, 3] | None = None
+    """With `key` or `subject`: the SLSA build level that the rule's `provenance.builder` is trusted for; absent: 1."""
     unsafe_unbound_name: bool = False
     """Allow evidence that names nothing. It then says for which bytes it is, but not for which package."""
     unsafe_mutable_signer: bool = False

@@ -58,8 +58,13 @@ def _signer(spot: Spot, text: SignerText, kinds: AbstractSet[str] | None) -> Sig
     if "any_of" in given:
         (spot / "any_of").wrong("alternatives inside alternatives; write one flat list")
     values = {name: (spot / name).texts(getattr(text, name), check) for name, check in _CHECKS.items() if name in given}
+    if text.build_level is None:
+        (spot / "build_level").wrong_if_null()
     signer = Signer(
-        **values, unsafe_unbound_name=text.unsafe_unbound_name, unsafe_mutable_signer=text.unsafe_mutable_signer
+        **values,
+        build_level=text.build_level or 1,
+        unsafe_unbound_name=text.unsafe_unbound_name,
+        unsafe_mutable_signer=text.unsafe_mutable_signer,
     )
     for name, what in _UNSAFE.items():
         if getattr(text, name):
@@ -83,6 +88,8 @@ def _check_whole(spot: Spot, given: set[str]) -> None:
         for name in _OF_A_WORKFLOW:
             if name in given:
                 (spot / name).wrong(f"{name} belongs to a signer by repository; name the repository, or remove it")
+    elif "build_level" in given:
+        (spot / "build_level").wrong("of a repository the certificate says the level; remove it")
     elif "workflow" not in given:
         spot.wrong(
             "a repository without workflow: any workflow of it could sign; name the path of the release workflow"

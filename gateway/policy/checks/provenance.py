@@ -147,17 +147,20 @@ def level_reached(signer: Signer, attestation: Attestation, wanted: int, about: 
 
 
 def build_level(signer: Signer, attestation: Attestation) -> int:
-    """The SLSA build level that this signature proves at most, given that `signer` matched it.
+    """The SLSA build level that this signature proves at most, given that `signer` and the rule's builder matched it.
 
     1: provenance exists. 2: a CI signed it on its own hosted runner; on somebody's own machine the owner of that
     machine could have written anything. 3: the signature is by a builder of another repository that the rule names,
     at a ref that does not move: what is signed inside the build job was within reach of the build's own steps, which
-    SLSA's build requirements exclude at level 3.
+    SLSA's build requirements exclude at level 3. Behind a key or a subject nothing of this can be seen, so there it is
+    what the operator says of that signer and builder, and 1 where nothing is said.
     """
     identity = attestation.signer
     if attestation.predicate_type not in PROVENANCE or attestation.provenance is None:
         return 0
-    if identity is None or identity.repository is None or identity.runner not in _HOSTED:
+    if identity is None or identity.repository is None:
+        return signer.build_level
+    if identity.runner not in _HOSTED:
         return 1
     named = any(same_builder(identity.issuer, one, identity.build_signer) for one in signer.build_signer)
     home = "/".join((identity.build_signer or "").split("/")[:2])

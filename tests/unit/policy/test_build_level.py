@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from gateway.model.decision import Decision
 from gateway.model.evidence import Attestation
 from gateway.model.identity import Identity
-from gateway.policy import CredentialRule, ReleaseRule, Signer, decide
+from gateway.policy import CredentialRule, ProvenanceRule, ReleaseRule, Signer, decide
 from tests.lab import cases as lab
 from tests.lab.cases import BUILDER, attestation, ci, finding, reusable
 
@@ -17,8 +19,8 @@ MOVING = "acme/ci/.github/workflows/build.yml@refs/heads/main"
 OWN = f"acme/libs/{lab.WORKFLOW.replace('release', 'build')}@refs/tags/v1.0.0"
 
 
-def judged(proved: Attestation, signer: Signer, level: int) -> Decision:
-    asked = lab.asked(signers=(signer,), min_build_level=level)
+def judged(proved: Attestation, signer: Signer, level: int, *builders: str) -> Decision:
+    asked = lab.asked(signers=(signer,), min_build_level=level, provenance=ProvenanceRule(builder=builders))
     rule = lab.rule(attestations=(asked,), credential=CredentialRule(), release=ReleaseRule())
     return decide(lab.case(findings=[finding(proved)]), lab.policy(rule))
 
@@ -71,6 +73,34 @@ def test_a_key_proves_level_one() -> None:
     signed = attestation(signer=None, key="release")
     assert codes(judged(signed, Signer(key=("release",)), 1)) == set()
     assert codes(judged(signed, Signer(key=("release",)), 2)) == {"build-level-too-low"}
+
+
+BUILD_LEVELS = (1, 2, 3)
+TEKTON = "https://tekton.acme.example/chains/v2"
+ROBOT = "builder@acme.iam.gserviceaccount.com"
+
+
+@pytest.mark.parametrize("trusted", BUILD_LEVELS)
+@pytest.mark.parametrize("wanted", BUILD_LEVELS)
+def test_a_key_proves_what_its_builder_is_trusted_for(trusted: int, wanted: int) -> None:
+    said = replace(lab.provenance(), builder=TEKTON)
+    signed = attestation(signer=None, key="release", provenance=said)
+    robot = attestation(signer=Identity(issuer="https://accounts.google.com", subject=ROBOT), provenance=said)
+    signers = (
+        (signed, Signer(key=("release",), build_level=trusted)),
+        (robot, Signer(issuer=("https://accounts.google.com",), subject=(ROBOT,), build_level=trusted)),
+    )
+    for proved, signer in signers:
+        assert codes(judged(proved, signer, wanted, TEKTON)) == (
+            set() if wanted <= trusted else {"build-level-too-low"}
+        )
+        assert "builder-mismatch" in codes(judged(proved, signer, wanted, f"{TEKTON}/"))
+
+
+def test_a_certificate_of_a_workflow_says_its_level_whatever_is_said_of_its_subject() -> None:
+    found = ci()
+    signer = Signer(issuer=(str(found.issuer),), subject=(str(found.subject),), build_level=3)
+    assert codes(judged(by(found), signer, 3)) == {"build-level-too-low"}
 
 
 def test_a_predicate_that_is_no_provenance_proves_no_level() -> None:

@@ -283,6 +283,49 @@ SPOILED = {
 }
 
 
+TRUSTED = """rules:
+  - name: acme
+    packages: pkg:pypi/acme-*
+    attestations:
+      - predicate: https://slsa.dev/provenance/v1
+        trust_roots: keys
+        signer: {key: release, build_level: 3}
+        provenance: {builder: https://tekton.acme.example/chains/v2}
+        min_build_level: 3
+"""
+
+
+def test_the_builder_behind_a_key_may_be_trusted_for_a_level() -> None:
+    (asked,) = load_policy({"a.yaml": TRUSTED}, trust_roots={"keys": "keys"}).rules[0].attestations
+    assert [signer.build_level for signer in asked.signers] == [3]
+    (asked,) = (
+        load_policy({"a.yaml": TRUSTED.replace(", build_level: 3", "").replace(" 3", " 1")}).rules[0].attestations
+    )
+    assert [signer.build_level for signer in asked.signers] == [1]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place", "said"),
+    [
+        ("build_level: 3", "build_level: 2", "a.yaml:9:26", "proves level 2 at most"),
+        (", build_level: 3", "", "a.yaml:9:26", "proves level 1 at most"),
+        ("build_level: 3", "build_level: 4", "a.yaml:7:45", "expected 1, 2 or 3"),
+        ("build_level: 3", "build_level: null", "a.yaml:7:32", "a key without a value"),
+        ("builder: https://tekton.acme.example/chains/v2", "build_type: x", "a.yaml:7:17", "provenance.builder"),
+        (
+            "key: release",
+            "issuer: https://gitlab.com, repository: a/b, workflow: .gitlab-ci.yml",
+            "a.yaml:7:102",
+            "the certificate says the level",
+        ),
+    ],
+)
+def test_a_level_that_nobody_is_trusted_for_is_a_mistake(old: str, new: str, place: str, said: str) -> None:
+    found = problems(TRUSTED.replace(old, new, 1))
+    assert found[0].startswith(place)
+    assert said in found[0]
+
+
 @pytest.mark.parametrize("name", SPOILED)
 def test_a_mistake_is_said_once_with_its_place_and_the_mend(name: str) -> None:
     old, new, place, said = SPOILED[name]

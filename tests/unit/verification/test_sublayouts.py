@@ -54,6 +54,13 @@ def test_a_sublayout_may_stand_for_the_last_step_alone() -> None:
     assert codes([lab.fetch(), *PARTS, lab.sublayout("alice")], root) == set()
 
 
+def test_two_functionaries_may_each_send_one() -> None:
+    assert codes([lab.fetch(), *PARTS, lab.sublayout("alice"), lab.sublayout("carol")]) == set()
+    assert codes([lab.fetch(), *PARTS, lab.sublayout("alice"), lab.sublayout("alice", readme="again")]) == {
+        Code.LAYOUT_THRESHOLD
+    }
+
+
 def test_the_pieces_may_come_in_any_order() -> None:
     pieces = [*BOB, *PARTS, lab.sublayout("alice")]
     assert codes(reversed(pieces)) == set()
@@ -109,6 +116,10 @@ def test_an_altered_sublayout_stands_for_nothing() -> None:
 def test_junk_beside_it_changes_nothing() -> None:
     junk = [lab.sublayout("stranger", expires=f"2027-01-{day:02}T00:00:00Z") for day in range(1, limits.SUBLAYOUTS + 2)]
     junk += [lab.sublayout("alice", inspect=[lab.inspection(["true"])]), lab.pack("stranger"), lab.compile_(**OTHER)]
+    for number in range(limits.SUBLAYOUTS + 1):  # in alice's name, and not by her
+        forged = json.loads(lab.sublayout("alice"))
+        forged["signed"]["readme"] = f"{number}"
+        junk.append(json.dumps(forged).encode())
     assert codes([*junk, *BOB, *PARTS, lab.sublayout("alice")]) == set()
 
 
