@@ -28,7 +28,7 @@ from gateway.ecosystems.oci_manifest import INDEX, read_manifest
 from gateway.ecosystems.oci_routes import BlobRead, ManifestRead, ReferrersRead, TagList
 from gateway.ecosystems.protocol import Head, Reply
 from gateway.errors import Malformed, UpstreamError
-from gateway.model.content import Content, Place, Sight
+from gateway.model.content import Content, Sight
 from gateway.model.digest import Digest
 from gateway.model.names import oci_tag
 from gateway.proxy import streaming
@@ -220,15 +220,12 @@ class ImageReads:
         sight = await self._sights.sight(place, subject)
         if not _sees(mounted, repository, sight, who):
             return ()
-        ours = await self._sights.referrers(place, subject)
-        if mounted.verified:
-            return ours
-        theirs = await _listed(mounted.depot, repository, subject, _authorization(repository, sight, who))
-        known = {one.digest for one in ours}
-        return (*ours, *[one for one in theirs if one.digest not in known and await self._shows(place, one)])
-
-    async def _shows(self, place: Place, content: Content) -> bool:
-        return await self._sights.sight(place, content.digest) is not Sight.HIDDEN
+        found = {one.digest: one for one in await self._sights.referrers(place, subject)}
+        if not mounted.verified:
+            theirs = await _listed(mounted.depot, repository, subject, _authorization(repository, sight, who))
+            found |= {one.digest: one for one in theirs if one.digest not in found}
+        sights = {digest: await self._sights.sight(place, digest) for digest in found}
+        return tuple(one for digest, one in found.items() if _sees(mounted, repository, sights[digest], who))
 
 
 def _sees(mounted: MountedDepot, repository: str, sight: Sight, who: Asker) -> bool:
