@@ -9,13 +9,14 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from gateway.cli.options import as_json, settings_file, table_console
+from gateway.cli.options import as_json, settings_file, sha256, table_console
 from gateway.cli.token import opened
 from gateway.config import Settings, load_settings
-from gateway.console import decision_json
+from gateway.console import decision_json, shown_hold
+from gateway.model.content import Hold
 from gateway.model.decision import Check, Outcome, Result
 from gateway.reasons import ascii_text
-from gateway.store import Query, Written
+from gateway.store import Query, Store, Written
 
 _COLOUR = {Outcome.ACCEPT: "green", Outcome.HOLD: "yellow", Outcome.REJECT: "red"}
 _MARK = {
@@ -38,7 +39,7 @@ def decisions() -> None:
 @click.option("--package", "purl", help="Only this package, e.g. pkg:pypi/acme-lib.")
 @click.option("--version", help="Only this version.")
 @click.option("--outcome", type=click.Choice([o.value for o in Outcome]), help="Only this outcome.")
-@click.option("--digest", help="Only the file of this sha256.")
+@click.option("--digest", callback=sha256, help="Only the file or manifest of this sha256.")
 @click.option("--token", "grant", help="Only what was published with the token of this id.")
 @click.option("--before", help="Only what is older than the decision of this id (to page on).")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 1000))
@@ -62,27 +63,27 @@ def list_(
         purl=purl,
         version=version,
         outcome=Outcome(outcome) if outcome else None,
-        sha256=digest.removeprefix("sha256:") if digest else None,
+        sha256=digest,
         grant=grant,
         before=before,
         limit=limit,
     )
     found = asyncio.run(_records(load_settings(config), query))
     if as_json:
-        click.echo(json.dumps([decision_json(one.record, one.intent) for one in found]))
+        click.echo(json.dumps([decision_json(one.record, one.intent, hold) for one, hold in found]))
         return
     table = Table(box=None, pad_edge=False)
     for column in ("time (UTC)", "outcome", "file", "reasons", "id"):
         table.add_column(column, overflow="fold")
-    for one in found:
-        table.add_row(*_row(one))
+    for one, hold in found:
+        table.add_row(*_row(one, hold))
     table_console().print(table)
 
 
 @decisions.command()
 @settings_file
 @click.argument("record_id", metavar="ID", required=False)
-@click.option("--digest", help="The newest decision on the file of this sha256.")
+@click.option("--digest", callback=sha256, help="The newest decision on the file or manifest of this sha256.")
 @as_json
 def show(config: Path, record_id: str | None, digest: str | None, *, as_json: bool) -> None:
     """Show one decision with every check."""
@@ -92,22 +93,24 @@ def show(config: Path, record_id: str | None, digest: str | None, *, as_json: bo
     if found is None:
         raise click.ClickException("no such decision; provgate decisions list shows them")
     if as_json:
-        click.echo(json.dumps(decision_json(found.record, found.intent), indent=1))
+        click.echo(json.dumps(decision_json(found[0].record, found[0].intent, found[1]), indent=1))
         return
-    _print(found)
+    _print(*found)
 
 
-def _row(one: Written) -> tuple[str, ...]:
+def _row(one: Written, hold: Hold | None) -> tuple[str, ...]:
     record = one.record
     outcome = record.decision.outcome
     files = ", ".join(file.name for file in record.case.upload.files) if record.case else "(not readable)"
     settled = f" ({one.intent.settlement or one.intent.step})" if one.intent else ""
+    if hold is not None:
+        settled = f" ({hold.ending or 'waits'})"
     reasons = ", ".join(sorted({reason.code.value for reason in record.decision.reasons}))
     coloured = f"[{_COLOUR[outcome]}]{outcome.value}[/]{settled}"
     return f"{record.at:%Y-%m-%d %H:%M:%S}", coloured, ascii_text(files).replace("[", r"\["), reasons, record.id
 
 
-def _print(one: Written) -> None:
+def _print(one: Written, hold: Hold | None) -> None:
     record, decision = one.record, one.record.decision
     click.secho(f"{decision.outcome.value}  {record.id}", fg=_COLOUR[decision.outcome], bold=True)
     rows = [("time", f"{record.at:%Y-%m-%d %H:%M:%S} UTC"), ("registry", record.registry), ("token", record.grant)]
@@ -117,6 +120,8 @@ def _print(one: Written) -> None:
         rows += [("file", f"{file.name}  {file.size} bytes  sha256:{file.sha256}") for file in record.case.upload.files]
     if one.intent:
         rows.append(("publish", f"{one.intent.settlement or one.intent.step}  {one.intent.problem}".rstrip()))
+    if hold:
+        rows.append(("hold", f"{shown_hold(hold).words}  {hold.problem}".rstrip()))
     for label, text in rows:
         click.echo(f"  {label:<10} {ascii_text(text)}")
     click.echo("checks")
@@ -135,14 +140,20 @@ def _print_check(check: Check) -> None:
         click.echo(f"           {'to mend':<9} {ascii_text(check.reason.remedy)}  [{check.reason.code.value}]")
 
 
-async def _records(settings: Settings, query: Query) -> tuple[Written, ...]:
+async def _records(settings: Settings, query: Query) -> list[tuple[Written, Hold | None]]:
     async with opened(settings) as store:
-        return await store.records(query)
+        return [await _with_hold(store, one) for one in await store.records(query)]
 
 
-async def _one(settings: Settings, record_id: str | None, digest: str | None) -> Written | None:
+async def _one(settings: Settings, record_id: str | None, digest: str | None) -> tuple[Written, Hold | None] | None:
     async with opened(settings) as store:
         if record_id is not None:
-            return await store.record(record_id)
-        found = await store.records(Query(sha256=(digest or "").removeprefix("sha256:"), limit=1))
-        return found[0] if found else None
+            found = await store.record(record_id)
+        else:
+            found = next(iter(await store.records(Query(sha256=digest, limit=1))), None)
+        return None if found is None else await _with_hold(store, found)
+
+
+async def _with_hold(store: Store, one: Written) -> tuple[Written, Hold | None]:
+    held = one.record.decision.outcome is Outcome.HOLD
+    return one, await store.contents.hold_of(one.record.id) if held else None

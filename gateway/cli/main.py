@@ -10,6 +10,7 @@ from gateway.cli.attach import attach
 from gateway.cli.check import check
 from gateway.cli.decisions import decisions
 from gateway.cli.demo import demo
+from gateway.cli.holds import holds
 from gateway.cli.npm import npm
 from gateway.cli.sandbox import sandbox
 from gateway.cli.schema import policy, settings
@@ -26,7 +27,7 @@ def commands() -> None:
     """The gate in front of a package registry: a release passes only when its provenance proves who built it."""
 
 
-for command in (attach, check, decisions, demo, npm, policy, sandbox, serve, settings, token, verify):
+for command in (attach, check, decisions, demo, holds, npm, policy, sandbox, serve, settings, token, verify):
     commands.add_command(command)
 
 

@@ -11,8 +11,10 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from gateway.console.hold import VERDICTS, ShownHold, moment, shown_hold
 from gateway.console.templating import render
 from gateway.model.codec import plain
+from gateway.model.content import Hold
 from gateway.model.decision import Check, Decision, Outcome, Result
 from gateway.model.evidence import Attestation, Finding
 from gateway.model.identity import Identity
@@ -81,7 +83,8 @@ class ShownEvidence:
 class ShownDecision:
     """Everything the page of one decision says.
 
-    `settlement` is empty until the publish came to an end, `problem` says what a person must know about it.
+    `settlement` is empty until the publish came to an end, `problem` says what a person must know about it. `hold` is
+    there where the decision was to wait, as it stands now.
     """
 
     id: str
@@ -103,22 +106,23 @@ class ShownDecision:
     files: tuple[ShownFile, ...]
     evidence: tuple[ShownEvidence, ...]
     waivers: tuple[str, ...]
+    hold: ShownHold | None
 
 
-def decision_json(record: Record, intent: Intent | None = None) -> dict[str, Any]:
+def decision_json(record: Record, intent: Intent | None = None, hold: Hold | None = None) -> dict[str, Any]:
     """Return what the page says as JSON's own types, under stable keys."""
-    shown: dict[str, Any] = plain(_shown(record, intent))
+    shown: dict[str, Any] = plain(_shown(record, intent, hold))
     return shown
 
 
-def decision_html(record: Record, intent: Intent | None = None) -> str:
-    """Return the page of one decision; `intent` adds what became of the publish."""
-    shown = _shown(record, intent)
+def decision_html(record: Record, intent: Intent | None = None, hold: Hold | None = None) -> str:
+    """Return the page of one decision; `intent` adds what became of the publish, `hold` how the hold stands."""
+    shown = _shown(record, intent, hold)
     signers = [piece for piece in shown.evidence if piece.verified]
     return render(
         "decision.html",
         decision=shown,
-        verdict=_VERDICTS[record.decision.outcome],
+        verdict=VERDICTS[hold.ending] if hold else _VERDICTS[record.decision.outcome],
         summary=_summary(record.decision),
         fate=_FATES.get(intent.settlement, "") if intent and intent.settlement else "",
         signers=signers,
@@ -127,7 +131,7 @@ def decision_html(record: Record, intent: Intent | None = None) -> str:
         sole=shown.files[0].name if len(shown.files) == 1 else None,
         tally=[(result.value, n) for result in Result if (n := _count(record.decision, result))],
         size=_size,
-        moment=f"{record.at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC",
+        moment=moment(record.at),
     )
 
 
@@ -151,7 +155,8 @@ def _summary(decision: Decision) -> str:
         case Outcome.ACCEPT:
             return "Every check that its rule asks for passed."
         case Outcome.HOLD:
-            return f"{things} still missing. It is out of everybody's reach until then."
+            missing = "One thing was" if count == 1 else f"{count} things were"
+            return f"{missing} missing when it was pushed."
         case Outcome.REJECT:
             return f"{things} wrong. Nothing was published."
 
@@ -168,7 +173,7 @@ def _count(decision: Decision, result: Result) -> int:
     return sum(check.result is result for check in decision.checks)
 
 
-def _shown(record: Record, intent: Intent | None) -> ShownDecision:
+def _shown(record: Record, intent: Intent | None, hold: Hold | None) -> ShownDecision:
     case, decision = record.case, record.decision
     upload = case.upload if case else None
     return ShownDecision(
@@ -191,6 +196,7 @@ def _shown(record: Record, intent: Intent | None) -> ShownDecision:
         files=tuple(_file(file) for file in upload.files) if upload else (),
         evidence=tuple(_evidence(finding, decision.signer) for finding in case.findings) if case else (),
         waivers=decision.waivers,
+        hold=shown_hold(hold) if hold else None,
     )
 
 

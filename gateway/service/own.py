@@ -67,13 +67,14 @@ async def _page(store: Store, head: Head, ready: Callable[[], Awaitable[str | No
 async def _decision(store: Store, record_id: str, head: Head) -> Reply:
     try:
         written = await store.record(record_id)
+        hold = await store.contents.hold_of(record_id)
     except StoreError:
         return plain_reply(Reason(Code.RECORD_UNAVAILABLE, "the gateway's record"))
     if written is None:
         return plain_reply(Reason(Code.NOT_FOUND, "this decision"))
     if _wants(head, "application/json"):
-        return _reply(json.dumps(decision_json(written.record, written.intent), indent=1), _JSON)
-    return _reply(decision_html(written.record, written.intent), _HTML)
+        return _reply(json.dumps(decision_json(written.record, written.intent, hold), indent=1), _JSON)
+    return _reply(decision_html(written.record, written.intent, hold), _HTML)
 
 
 def _reason(code: Code, head: Head) -> Reply:

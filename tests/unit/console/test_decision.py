@@ -4,13 +4,14 @@ import hashlib
 import re
 from base64 import b64encode
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 
 import pytest
 
 from gateway.console import SECURITY_HEADERS, decision_html, decision_json
 from gateway.model.case import Action, Case, Grant, GrantKind
+from gateway.model.content import Ending, Hold, Place
 from gateway.model.decision import Check, Decision, Outcome, Result
 from gateway.model.digest import Digest
 from gateway.model.evidence import Attestation, EvidenceRef, Finding, Format, Source, Subject
@@ -228,6 +229,42 @@ def test_a_damaged_publish_says_that_the_file_is_withheld() -> None:
     assert "withheld from every reader" in text
     assert "Delete this one file." in text
     assert decision_json(record(Outcome.ACCEPT), intent)["problem"] == "Delete this one file."
+
+
+HOLD = Hold(
+    "Vq3sYb0mRk2pXw8LzJ5tNg",
+    Place("images", "acme/app"),
+    "1.0.0",
+    Digest("sha256", SHA256),
+    SHA256,
+    None,
+    SECRETS[0],
+    AT,
+    AT + timedelta(minutes=30),
+)
+
+
+def test_a_hold_says_until_when_it_waits() -> None:
+    page = decision_html(record(Outcome.HOLD), hold=HOLD)
+    assert read(page).text.count("On hold") == 2  # the title and the verdict
+    assert "Waits for its evidence until 2026-11-24 10:35:07 UTC" in read(page).text
+    shown = decision_json(record(Outcome.HOLD), hold=HOLD)["hold"]
+    assert (shown["image"], shown["until"], shown["ended"]) == ("acme/app:1.0.0", "2026-11-24T10:35:07+00:00", "")
+    assert SECRETS[0] not in page + repr(shown)
+
+
+@pytest.mark.parametrize("ending", Ending)
+def test_a_hold_that_has_ended_says_how_and_when(ending: Ending) -> None:
+    ended = replace(HOLD, ended=AT + timedelta(minutes=5), ending=ending, problem=HOSTILE)
+    page = decision_html(record(Outcome.HOLD), hold=ended)
+    assert f"{ending.value.capitalize()} 2026-11-24 10:10:07 UTC: " in read(page).text
+    assert "Waits" not in page
+    assert "<script" not in page
+    assert HARMLESS in page
+
+
+def test_what_was_not_held_has_no_hold() -> None:
+    assert decision_json(record())["hold"] is None
 
 
 def test_a_refusal_before_there_was_an_upload_has_a_page_too() -> None:
