@@ -20,6 +20,7 @@ from typing import Final
 from aiohttp import HttpVersion11, web
 
 from gateway import limits
+from gateway.config import ReadAuth
 from gateway.ecosystems.protocol import Head, Reply, Route, Verb, View
 from gateway.errors import StoreError
 from gateway.model.case import Action
@@ -29,6 +30,7 @@ from gateway.proxy import reads
 from gateway.proxy.authenticate import Authenticator
 from gateway.proxy.images.gate import DepotGate
 from gateway.proxy.mounts import Mount, Mounted, MountedDepot, find
+from gateway.proxy.pages import Page, Pages, State
 from gateway.proxy.protocol import GateProtocol, plain_reply, response_of
 from gateway.publish.publish import BodyAborted, Publisher, Surroundings
 from gateway.reasons import Code, Reason
@@ -56,6 +58,7 @@ class Gate:
         own: Own,
         *,
         around: Surroundings,
+        pages: Pages,
     ) -> None:
         self._mounts = tuple(mounts)
         self._publisher = publisher
@@ -63,6 +66,7 @@ class Gate:
         self._authenticator = authenticator
         self._own = own
         self._around = around
+        self._pages = pages
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
@@ -141,11 +145,31 @@ class Gate:
             return Reply(301, "", b"", (("Location", mounted.mount + route.redirect),))
         if route.posted:
             return await reads.posted(mounted, route, head, _body(request), credential)
-        view = await self._view(mounted, route)  # 5
         if route.document:
-            reply = await reads.document(mounted, route, head, view, credential)
+            reply = await self._document(mounted, route, head, credential)
             return reply if head.method != "HEAD" else Reply(reply.status, reply.reason, b"", reply.headers)
+        view = await self._view(mounted, route)
         return await reads.file(mounted, route, head, view, credential, request=request)
+
+    async def _document(self, mounted: Mounted, route: Route, head: Head, credential: str | None) -> Reply:
+        """A document as it was shown a moment ago, or made anew."""
+        registry, now = mounted.served.registry.name, asyncio.get_running_loop().time()
+        state = State(
+            self._authenticator.store.contents.version(),
+            mounted.served.keys.at(self._around.now()),
+            self._public(),
+        )
+        kept = mounted.read_auth is not ReadAuth.PASSTHROUGH
+        old = self._pages.find(registry, route, state) if kept else None
+        if old is not None and now < old.until:
+            return old.reply
+        page = await reads.document(mounted, route, head, await self._view(mounted, route), credential, old=old)
+        if isinstance(page, Page) and kept:
+            self._pages.keep(registry, route, state, page, now)
+        return page.reply if isinstance(page, Page) else page
+
+    def _public(self) -> frozenset[str]:
+        return frozenset(root.name for root in self._publisher.trust.roots if root.public_good)
 
     async def _view(self, mounted: Mounted, route: Route) -> View:
         store, registry = self._authenticator.store, mounted.served.registry.name
@@ -160,7 +184,7 @@ class Gate:
             mounted.served.address,
             vouched,
             mounted.served.keys.at(self._around.now()),
-            frozenset(root.name for root in self._publisher.trust.roots if root.public_good),
+            self._public(),
             bundles,
         )
 

@@ -20,6 +20,7 @@ from gateway.errors import Malformed, UpstreamError
 from gateway.model.digest import Measure
 from gateway.proxy import streaming
 from gateway.proxy.mounts import Mounted
+from gateway.proxy.pages import Page
 from gateway.reasons import Code, Reason
 
 _CONDITIONAL: Final = ("range", "if-range", "if-none-match", "if-modified-since")
@@ -30,13 +31,19 @@ _RELAYED: Final = (*_WHOLE, "Content-Range", "Accept-Ranges")
 _STATUSES: Final = frozenset({200, 206, 304, 416})
 
 
-async def document(mounted: Mounted, route: Route, head: Head, view: View, authorization: str | None) -> Reply:
-    """Fetch one document and present it to this reader."""
+async def document(
+    mounted: Mounted, route: Route, head: Head, view: View, authorization: str | None, *, old: Page | None = None
+) -> Page | Reply:
+    """Fetch one document and present it to this reader; `old` is shown where the registry says that it still stands."""
     served = mounted.served
+    asked = {"Accept": route.accept} | ({"If-None-Match": old.etag} if old is not None and old.etag else {})
     try:
-        answer = await served.upstream.document(route.path, {"Accept": route.accept}, authorization=authorization)
+        answer = await served.upstream.document(route.path, asked, authorization=authorization)
         if answer.status == 200:
-            return await asyncio.to_thread(served.ecosystem.present, route, answer.url, answer.body, view)
+            reply = await asyncio.to_thread(served.ecosystem.present, route, answer.url, answer.body, view)
+            return Page(reply, answer.headers.get("ETag"))
+        if answer.status == 304 and old is not None and old.etag:
+            return old
     except UpstreamError as error:
         return _refusal(mounted, head, Reason(Code.UPSTREAM_UNAVAILABLE, served.registry.name, got=error.problem))
     except Malformed as error:

@@ -21,6 +21,7 @@ from gateway.proxy.images.gate import DepotGate
 from gateway.proxy.images.token import TokenEndpoint
 from gateway.proxy.locker import Locker
 from gateway.proxy.mounts import Mount, Mounted, MountedDepot
+from gateway.proxy.pages import Pages
 from gateway.proxy.protocol import GateServer
 from gateway.publish.images.depot import Depot
 from gateway.publish.images.pushing import Images
@@ -44,6 +45,7 @@ class Parts:
     trust: Trust
     around: Surroundings
     public_url: str
+    page_seconds: float = limits.PAGE_SECONDS
 
     @property
     def served(self) -> tuple[Served, ...]:
@@ -80,19 +82,23 @@ async def serve_on(
     )
     depots = [mounted for mounted in parts.mounts if isinstance(mounted, MountedDepot)]
     tokens = TokenEndpoint(depots, authenticator, parts.around.now)
-    pages = own(parts.store, locker, tokens, lambda: _ready(parts))
+    ours = own(parts.store, locker, tokens, lambda: _ready(parts))
     gate = Gate(
         parts.mounts,
         publisher,
         DepotGate(authenticator, images, parts.around),
         authenticator,
-        pages,
+        ours,
         around=parts.around,
+        pages=Pages(parts.page_seconds),
     )
     async with AsyncExitStack() as stack:
         for upstream in [*(one.upstream for one in parts.served), *(one.upstream for one in parts.depots)]:
             await stack.enter_async_context(upstream)
         parts.spool.clear()
+        for one in parts.served:  # read once, so that the first reader does not wait for it
+            await parts.store.vouched(one.registry.name)
+            await parts.store.accepted(one.registry.name)
         await publisher.settle_open(parts.served)
         await images.settle_open(parts.depots)
         runner = web.ServerRunner(

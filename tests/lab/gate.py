@@ -235,9 +235,13 @@ async def lab_gate(
     around: Mapping[str, Any] | None = None,
     spool: Mapping[str, int] | None = None,
     ecosystem: str = "pypi",
+    page_seconds: float = 0.0,
     **served: Any,
 ) -> AsyncIterator[LabGate]:
-    """Run one; `registry` reuses a running one, `around` replaces parts of the surroundings."""
+    """Run one; `registry` reuses a running one, `around` replaces parts of the surroundings.
+
+    No page is shown twice unless `page_seconds` says so: a test that changes what the registry holds sees it at once.
+    """
     at = now()
     roots = folder / "roots"
     if not roots.exists():
@@ -268,7 +272,9 @@ async def lab_gate(
             **served,
         )
         mounts = (Mounted(of, f"/{ecosystem}", None, read_auth, verified),)
-        parts = Parts(mounts, store, KEY, Spool(folder / "spool", **(spool or {})), trust, surroundings, base)
+        parts = Parts(
+            mounts, store, KEY, Spool(folder / "spool", **(spool or {})), trust, surroundings, base, page_seconds
+        )
         async with serve_on(parts, [(bound, None)]) as running:
             gate = LabGate(base, behind, store, sandbox, at, of, running.publisher, parts.spool, folder / "lab.db")
             gate.token = await gate.grant(packages=f"pkg:{ecosystem}/**")
