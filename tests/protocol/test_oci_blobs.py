@@ -195,7 +195,7 @@ async def test_a_blob_over_the_limit_is_refused_and_its_upload_dropped(gate: Ima
         answer = await gate.ask("PATCH", location, pieces() if how == "chunked" else io.BytesIO(bytes(most + 1)))
     assert (answer.status, answer.code) == (413, "SIZE_INVALID upload-too-large")
     gone = await gate.ask("GET", location)
-    assert gone.status == (400 if how == "chunked" else 404)  # 2.8 gives up by itself what broke off in a patch
+    assert gone.status in {400, 404}  # 2.8 says 400 while it finds out that a patch broke off
 
 
 async def test_a_compressed_body_is_refused_undecoded(gate: ImageGate) -> None:

@@ -45,8 +45,8 @@ from gateway.strict import json
 log = logging.getLogger(__name__)
 _FALLBACK: Final = re.compile(r"sha256-([0-9a-f]{64})")
 _LEGACY: Final = re.compile(r"sha256-[0-9a-f]{64}\.[a-z]+")
+_WHOLE: Final = re.compile(r"bytes \*/\d{1,18}")
 _RELAYED: Final = ("Content-Length", "Content-Range", "Accept-Ranges")
-_BLOB_STATUSES: Final = frozenset({200, 206, 416})
 
 
 class ImageReads:
@@ -83,7 +83,7 @@ class ImageReads:
 
     async def blob(
         self, mounted: MountedDepot, asked: BlobRead, who: Asker, head: Head, request: web.BaseRequest
-    ) -> web.StreamResponse | Reason:
+    ) -> web.StreamResponse | Reply | Reason:
         """A blob, or the part of it that is asked for, streamed."""
         depot, about = mounted.depot, f"{asked.repository}@{asked.digest}"
         sight = await self._sights.sight(depot.place(asked.repository), asked.digest)
@@ -96,7 +96,9 @@ class ImageReads:
             path = f"/v2/{repository}/blobs/{asked.digest}"
             try:
                 async with depot.upstream.open(head.method, path, sent, authorization=authorization) as upstream:
-                    if upstream.status in _BLOB_STATUSES:
+                    if upstream.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+                        return Reply(upstream.status, "", b"", _range_of(upstream.headers.get("Content-Range", "")))
+                    if upstream.status in {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT}:
                         response = streaming.relayed(upstream, _RELAYED)
                         response.headers["Content-Type"] = "application/octet-stream"
                         response.headers["Docker-Content-Digest"] = str(asked.digest)
@@ -140,7 +142,7 @@ class ImageReads:
     async def _by_digest(self, mounted: MountedDepot, repository: str, digest: Digest, who: Asker) -> Stored | Reason:
         depot, about = mounted.depot, f"{repository}@{digest}"
         sight = await self._sights.sight(depot.place(repository), digest)
-        if not _sees(mounted, repository, sight, who):
+        if not _sees(mounted, repository, sight, who) and not await self._to_sign(depot, repository, digest, who):
             nowhere = sight is Sight.UNKNOWN and not await self._behind(mounted, repository, digest)
             return Reason(Code.NOT_FOUND if nowhere else Code.CONTENT_HIDDEN, about)
         authorization = _authorization(repository, sight, who)
@@ -151,6 +153,10 @@ class ImageReads:
                 self._keep(key, stored)
                 return stored
         return Reason(Code.NOT_FOUND, about)
+
+    async def _to_sign(self, depot: Depot, repository: str, digest: Digest, who: Asker) -> bool:
+        """Whether this waits for the asker's signature, wherever it came from: it may be of before the gateway."""
+        return who.may(Need.PUSH, repository) and await self._sights.waits(depot.place(repository), digest)
 
     async def _by_tag(self, mounted: MountedDepot, repository: str, tag: str, who: Asker) -> Stored | Reason:
         place = mounted.depot.place(repository)
@@ -242,6 +248,10 @@ def _sees(mounted: MountedDepot, repository: str, sight: Sight, who: Asker) -> b
 def _authorization(repository: str, sight: Sight, who: Asker) -> str | None:
     """None is the gateway's own credential; it is not lent to strangers for what the record does not know."""
     return None if sight is Sight.SHOWN or who.may(Need.PULL, repository) else ""
+
+
+def _range_of(said: str) -> tuple[tuple[str, str], ...]:
+    return (("Content-Range", said),) if _WHOLE.fullmatch(said) else ()
 
 
 def _repositories(depot: Depot, repository: str, sight: Sight) -> tuple[str, ...]:
