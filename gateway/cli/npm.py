@@ -132,11 +132,11 @@ async def _all(served: Served) -> list[str]:
         if answer.status != 200:
             raise UpstreamError(served.registry.name, f"its search answered {answer.status}; name the packages")
         try:
-            page = npm_packument.found(answer.body)
+            page = tuple(npm_packument.found(answer.body))
         except Malformed as error:
             raise UpstreamError(served.registry.name, f"its search: {error.problem}; name the packages") from error
         names |= dict.fromkeys(page)
-        if len(page) < limits.SEARCH_PAGE:
+        if not page:
             return list(names)
     raise UpstreamError(served.registry.name, f"its search lists {len(names)} packages or more; name the packages")
 

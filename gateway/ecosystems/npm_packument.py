@@ -87,10 +87,13 @@ def search(body: bytes, view: View) -> bytes:
     return _written({**whole, "objects": results, "total": len(results)})
 
 
-def found(body: bytes) -> tuple[str, ...]:
-    """The names of the packages that a search found."""
-    results = field(_read(body), "objects", list, ABOUT)
-    return tuple(field(field(expect(one, dict, ABOUT), "package", dict, ABOUT), "name", str, ABOUT) for one in results)
+def found(body: bytes) -> Iterator[str]:
+    """The packages that a search found; nobody can ask for one under another name through the gateway."""
+    for one in field(_read(body), "objects", list, ABOUT):
+        try:
+            yield npm_name(field(field(expect(one, dict, ABOUT), "package", dict, ABOUT), "name", str, ABOUT))
+        except Malformed:
+            continue
 
 
 def tarball(name: str, version: str) -> str:

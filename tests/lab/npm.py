@@ -40,6 +40,15 @@ def tarball(files: Mapping[str, bytes], links: Mapping[str, str] | None = None) 
     return gzip.compress(made.getvalue(), mtime=0)
 
 
+def packed_by(content: bytes) -> dict[str, Any]:
+    """The `package.json` of a tarball that `npm pack` made."""
+    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+        member = archive.extractfile("package/package.json")
+        assert member is not None
+        found: dict[str, Any] = json.load(member)
+        return found
+
+
 @dataclass(frozen=True)
 class NpmPackage:
     """A tarball with what its `package.json` says."""

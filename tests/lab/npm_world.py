@@ -47,7 +47,7 @@ registries:
     upstream_credential: file:upstream-credential
     reads: {reads}
     read_auth: none
-trust_roots: trust_roots
+{more}trust_roots: trust_roots
 policy: policy
 store: sqlite:///provgate.db
 """
@@ -110,9 +110,17 @@ class NpmWorld:
 
 @contextmanager
 def npm_world(
-    folder: Path, *, policy: str = POLICY, reads: str = "open", roots: Callable[[Path], None] | None = None
+    folder: Path,
+    *,
+    policy: str = POLICY,
+    reads: str = "open",
+    roots: Callable[[Path], None] | None = None,
+    more: str = "",
 ) -> Iterator[NpmWorld]:
-    """Lay everything out in an empty folder and run it; `roots` lays out trust roots other than a sandbox's."""
+    """Lay everything out in a folder and run it.
+
+    `roots` lays out trust roots other than a sandbox's; `more` is put into the registry's settings.
+    """
     sandbox = Sandbox.create(now())
     with ExitStack() as running:
         upstream = running.enter_context(verdaccio(folder / "registry"))
@@ -126,7 +134,7 @@ def npm_world(
         secret.touch(mode=0o600)
         secret.write_text(upstream.credential)
         (folder / "gateway.yaml").write_text(
-            _SETTINGS.format(upstream=upstream.url, reads=reads, sandbox=str(roots is None).lower())
+            _SETTINGS.format(upstream=upstream.url, reads=reads, sandbox=str(roots is None).lower(), more=more)
         )
         gateway = running.enter_context(
             Program([*provgate(), "serve", "-c", "gateway.yaml"], folder / "gateway.log", env=environment(), cwd=folder)

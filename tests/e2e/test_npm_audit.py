@@ -1,0 +1,265 @@
+"""The real `npm audit signatures` against the gateway, in front of a real verdaccio, without a network.
+
+npm is left as it is: a mirror of Sigstore's TUF repository stands behind a proxy (`tests/lab/tuf_mirror.py`), and the
+installed tree has the same digest before and after.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import http.server
+import json
+import shutil
+import subprocess
+import threading
+import urllib.error
+import urllib.request
+from base64 import b64encode
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.config import shipped_trust_roots
+from gateway.demo.clients import Run
+from gateway.demo.world import environment, provgate
+from tests.lab.data import GITHUB, needs_data
+from tests.lab.node_clients import Home, lay
+from tests.lab.npm import NpmPackage, npm_package, packed_by
+from tests.lab.npm_world import POLICY, NpmWorld, npm_world
+from tests.lab.tools import need
+from tests.lab.tuf_mirror import TufMirror, tuf_mirror
+
+pytestmark = needs_data
+PUBLIC = "sigstore-public-good"
+KEYS = "    signing_keys: [{key: file:npm.pem, expires: 2098-01-01T00:00:00Z}]\n"
+RELEASE = """\
+  - name: real
+    packages: ["pkg:npm/sigstore"]
+    owner: lab@acme.example
+    attestations:
+      - predicate: https://slsa.dev/provenance/v1
+        trust_roots: [sigstore-public-good]
+        signer:
+          issuer: https://token.actions.githubusercontent.com
+          repository: sigstore/sigstore-js
+          workflow: .github/workflows/release.yml
+          ref: refs/heads/main
+          runner: github-hosted
+"""
+THROUGH = npm_package(name="@acme/through")
+BEFORE = npm_package(name="@acme/before")
+
+
+@dataclass(frozen=True)
+class World:
+    """A gateway with signing keys, what npm needs to start, and the packages that a project has installed."""
+
+    npm: NpmWorld
+    mirror: TufMirror
+
+    def audit(self, folder: Path, *packages: NpmPackage, registry: str | None = None) -> Run:
+        """Lay a project out that has these packages, and audit it."""
+        names = {package.name: package.version for package in packages}
+        project = lay(folder / "project", {"name": "project", "version": "1.0.0", "dependencies": names})
+        for package in packages:
+            place = project / "node_modules" / package.name
+            place.mkdir(parents=True)
+            (place / "package.json").write_text(json.dumps(package.manifest))
+        home = Home(folder / "home", registry or self.npm.registry, self.npm.token())
+        return home.run("npm", "audit", "signatures", cwd=project, **self.mirror.environment(folder / "cache"))
+
+    def packument(self, name: str) -> dict[str, Any]:
+        """What a reader gets."""
+        return fetched(f"{self.npm.registry}/{name.replace('/', '%2f')}")
+
+
+@pytest.fixture(scope="module")
+def release() -> NpmPackage:
+    content = (GITHUB / "sigstore-js-2.1.0.tgz").read_bytes()
+    return NpmPackage(packed_by(content), content)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory, release: NpmPackage) -> Iterator[World]:
+    need("npm")
+    folder = tmp_path_factory.mktemp("audit")
+    shutil.copytree(shipped_trust_roots() / PUBLIC, folder / "trust_roots" / PUBLIC)
+    run("npm", "new-key", "npm.pem", cwd=folder)
+    trusted_root = (shipped_trust_roots() / PUBLIC / "trusted_root.json").read_bytes()
+    with (
+        npm_world(folder, policy=POLICY + RELEASE, more=KEYS) as npm,
+        tuf_mirror(folder / "mirror", trusted_root) as mirror,
+    ):
+        put(f"{npm.registry}{THROUGH.path}", THROUGH.document(npm.bundle(THROUGH)), f"Bearer {npm.token()}")
+        bundle = (GITHUB / "sigstore-js-2.1.0-bundle.json").read_bytes()
+        put(f"{npm.registry}{release.path}", release.document(bundle), f"Bearer {npm.token()}")
+        behind(npm, BEFORE)
+        run("npm", "sign-existing", "-c", "gateway.yaml", BEFORE.name, cwd=folder)
+        yield World(npm, mirror)
+
+
+def run(*arguments: str, cwd: Path) -> str:
+    """Run a command of the gateway's."""
+    done = subprocess.run(
+        [*provgate(), *arguments], env=environment(), cwd=cwd, capture_output=True, text=True, check=True
+    )
+    return done.stdout
+
+
+def behind(npm: NpmWorld, package: NpmPackage, **dist: Any) -> None:
+    """Publish past the gateway, as was done before it was there."""
+    document = package.document()
+    document["versions"][package.version]["dist"] |= dist
+    credential = "Basic " + b64encode(npm.upstream.credential.encode()).decode()
+    put(f"{npm.upstream.url}{package.path}", document, credential)
+
+
+def put(url: str, document: Mapping[str, Any], authorization: str) -> None:
+    headers = {"Content-Type": "application/json", "Authorization": authorization}
+    request = urllib.request.Request(url, json.dumps(document).encode(), headers, method="PUT")
+    with urllib.request.urlopen(request, timeout=60) as response:
+        assert response.status == 201
+
+
+def fetched(url: str) -> dict[str, Any]:
+    with urllib.request.urlopen(url, timeout=60) as response:
+        found: dict[str, Any] = json.load(response)
+        return found
+
+
+def installed_tree() -> str:
+    """The digest of npm as it is installed."""
+    whole = hashlib.sha256()
+    for path in sorted(Path(need("npm")).resolve().parents[1].rglob("*")):
+        if path.is_file():
+            whole.update(f"{path} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    return whole.hexdigest()
+
+
+def test_every_package_has_a_verified_signature_and_public_provenance_is_verified_too(
+    world: World, release: NpmPackage, tmp_path: Path
+) -> None:
+    before = installed_tree()
+    audited = world.audit(tmp_path, THROUGH, BEFORE, release)
+    assert audited.succeeded, audited.output
+    assert "3 packages have verified registry signatures" in audited.output
+    assert "1 package has a verified attestation" in audited.output
+    assert installed_tree() == before
+    assert "/timestamp.json" in world.mirror.asked
+    assert not [asked for asked in world.mirror.asked if not asked.startswith("/")]  # no other host
+
+
+def test_a_package_that_nobody_signed_fails_the_audit(world: World, tmp_path: Path) -> None:
+    unsigned = npm_package(name="@acme/unsigned")
+    behind(world.npm, unsigned, signatures=world.packument(THROUGH.name)["versions"]["1.0.0"]["dist"]["signatures"])
+    audited = world.audit(tmp_path, THROUGH, unsigned)
+    assert not audited.succeeded
+    assert "1 package has a missing registry signature" in audited.output
+    assert "@acme/unsigned@1.0.0" in audited.output
+
+
+def stored(world: World, name: str) -> Path:
+    """Where verdaccio keeps a package's document."""
+    return world.npm.upstream.storage / name / "package.json"
+
+
+@contextmanager
+def changed(path: Path, change: Callable[[dict[str, Any]], object]) -> Iterator[None]:
+    """Change a document that verdaccio keeps, for a while."""
+    before = path.read_text()
+    document = json.loads(before)
+    change(document)
+    path.write_text(json.dumps(document))
+    try:
+        yield
+    finally:
+        path.write_text(before)
+
+
+def one_byte_off(integrity: str) -> str:
+    """Another digest, of which one character differs."""
+    place = len("sha512-") + 5
+    return integrity[:place] + ("A" if integrity[place] != "A" else "B") + integrity[place + 1 :]
+
+
+def test_what_the_registry_gives_another_digest_has_no_signature(world: World, tmp_path: Path) -> None:
+    def change(document: dict[str, Any]) -> None:
+        dist = document["versions"]["1.0.0"]["dist"]
+        dist["integrity"] = one_byte_off(dist["integrity"])
+
+    with changed(stored(world, THROUGH.name), change):
+        audited = world.audit(tmp_path, THROUGH, BEFORE)
+    assert not audited.succeeded
+    assert "1 package has a missing registry signature" in audited.output
+    assert "@acme/through@1.0.0" in audited.output
+
+
+@pytest.mark.parametrize(("at", "expected"), [("2097-12-31T23:59:59.000Z", True), ("2098-01-01T00:00:00.000Z", False)])
+def test_a_key_that_had_expired_when_a_package_was_published_fails_the_audit(
+    world: World, tmp_path: Path, at: str, *, expected: bool
+) -> None:
+    with changed(stored(world, BEFORE.name), lambda document: document["time"].update({"1.0.0": at})):
+        audited = world.audit(tmp_path, BEFORE)
+    assert audited.succeeded == expected, audited.output
+    assert ("the corresponding public key has expired" in audited.output) != expected
+
+
+def test_a_byte_changed_on_the_way_to_npm_fails_the_audit(world: World, tmp_path: Path) -> None:
+    packument = world.packument(THROUGH.name)
+    keys = fetched(f"{world.npm.registry}/-/npm/v1/keys")
+    dist = packument["versions"]["1.0.0"]["dist"]
+    for integrity, expected in ((dist["integrity"], True), (one_byte_off(dist["integrity"]), False)):
+        dist["integrity"] = integrity
+        with between({"/-/npm/v1/keys": keys, THROUGH.path: packument}) as registry:
+            audited = world.audit(tmp_path / str(expected), THROUGH, registry=registry)
+        assert audited.succeeded == expected, audited.output
+        assert ("1 package has an invalid registry signature" in audited.output) != expected
+
+
+@contextmanager
+def between(documents: Mapping[str, Any]) -> Iterator[str]:
+    """Someone between the gateway and npm, who answers with these documents."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = json.dumps(documents[self.path]).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's own name
+            """Say nothing."""
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_bundles_of_a_private_instance_have_an_address_of_their_own(world: World) -> None:
+    assert "attestations" not in world.packument(THROUGH.name)["versions"]["1.0.0"]["dist"]
+    private = fetched(f"{world.npm.registry}/-/provenance/@acme/through@1.0.0")["attestations"]
+    assert [(one["trustRoot"], one["predicateType"]) for one in private] == [
+        ("sandbox", "https://slsa.dev/provenance/v1")
+    ]
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        fetched(f"{world.npm.registry}/-/npm/v1/attestations/@acme/through@1.0.0")
+    named = world.packument("sigstore")["versions"]["2.1.0"]["dist"]["attestations"]
+    assert named == {
+        "url": f"{world.npm.registry}/-/npm/v1/attestations/sigstore@2.1.0",
+        "provenance": {"predicateType": "https://slsa.dev/provenance/v1"},
+    }
+    (served,) = fetched(named["url"])["attestations"]
+    assert served["bundle"] == json.loads((GITHUB / "sigstore-js-2.1.0-bundle.json").read_bytes())
+    assert fetched(f"{world.npm.registry}/-/provenance/sigstore@2.1.0")["attestations"] == [
+        {**served, "trustRoot": PUBLIC}
+    ]
