@@ -200,7 +200,7 @@ MUTANTS: Final = (
         "    if said is None:\n        return ()\n    if said is None:\n",
     ),
     Mutant(f"{CHECKS}/provenance.py", "holds=reached >= wanted", "holds=True"),
-    Mutant(f"{CHECKS}/provenance.py", " or identity.runner not in _HOSTED:", ":"),
+    Mutant(f"{CHECKS}/provenance.py", "if identity.runner not in _HOSTED:", "if False:"),
     Mutant(
         f"{CHECKS}/provenance.py",
         "3 if named and elsewhere and not moves else 2",
@@ -212,9 +212,7 @@ MUTANTS: Final = (
     Mutant(
         f"{CHECKS}/provenance.py", "3 if named and elsewhere and not moves else 2", "3 if named and elsewhere else 2"
     ),
-    Mutant(
-        f"{CHECKS}/provenance.py", "if identity is None or identity.repository is None or", "if identity is None or"
-    ),
+    Mutant(f"{CHECKS}/provenance.py", "if identity is None or identity.repository is None:", "if identity is None:"),
     # evidence
     Mutant(f"{CHECKS}/evidence.py", "if not any(one.own for one in candidates):", "if not candidates:"),
     Mutant(f"{CHECKS}/evidence.py", "if not any(one.own for one in candidates):", "if True:"),
