@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import http.client
 import json
 import os
 import subprocess
@@ -54,6 +56,18 @@ class Person:
         self.home.mkdir(parents=True, exist_ok=True)
         credential = ("--src-tls-verify=false", "--src-creds", f"reader:{self.token}")
         return self.skopeo("copy", *credential, f"docker://{{host}}/{name}", f"dir:{self.home / 'pulled'}")
+
+    def ask(self, method: str, path: str, body: bytes = b"", media_type: str = "") -> tuple[int, bytes]:
+        """Send one request with the token as password; return status and body."""
+        connection = http.client.HTTPConnection(self.host, timeout=30)
+        basic = base64.b64encode(f"ci:{self.token}".encode()).decode()
+        headers = {"Authorization": f"Basic {basic}", **({"Content-Type": media_type} if media_type else {})}
+        try:
+            connection.request(method, path, body, headers)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        finally:
+            connection.close()
 
     def cosign(self, sandbox: Sandbox, by: Identity, *arguments: str) -> Ran:
         """Run a cosign command as a CI job of this identity, with the sandbox as its Sigstore."""

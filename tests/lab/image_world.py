@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
+from gateway.config import load_settings
 from gateway.demo.processes import Program
 from gateway.demo.world import LISTENING, environment, provgate
+from gateway.model.content import Hold
 from gateway.sandbox import Sandbox
 from gateway.service.compose import now
+from gateway.store import Store, load_or_create_key
 from tests.lab.docker_registry import DockerRegistry, docker_registry
 
+KILLED = Path(__file__).with_name("killed.py")
 POLICY = """\
 rules:
   - name: acme-images
@@ -58,17 +64,16 @@ class ImageWorld:
     folder: Path
     upstream: DockerRegistry
     sandbox: Sandbox
-    env: Mapping[str, str] = field(default_factory=dict)
     gateway: Program | None = None
     host: str = ""
 
-    def start(self) -> None:
-        """Start the gateway and wait until it listens."""
+    def start(self, *, dying_at: str | None = None) -> None:
+        """Start the gateway and wait until it listens; `dying_at` is a point at which it kills itself."""
         log = self.folder / "gateway.log"
         log.unlink(missing_ok=True)
-        self.gateway = Program(
-            [*provgate(), "serve", "-c", "gateway.yaml"], log, env={**environment(), **self.env}, cwd=self.folder
-        )
+        serve = [*provgate(), "serve", "-c", "gateway.yaml"]
+        command = serve if dying_at is None else [sys.executable, "-P", str(KILLED), "gateway.yaml", dying_at]
+        self.gateway = Program(command, log, env=environment(), cwd=self.folder)
         self.host = self.gateway.wait_for_line(LISTENING).rstrip("/").removeprefix("http://")
 
     def stop(self) -> None:
@@ -92,6 +97,21 @@ class ImageWorld:
         found = _TOKEN.search(printed)
         assert found is not None
         return found.group()
+
+    def died(self) -> bool:
+        """Wait for the gateway to end, and say whether it was killed."""
+        assert self.gateway is not None
+        return self.gateway.wait_until_end() == -signal.SIGKILL
+
+    def holds(self) -> dict[str, str]:
+        """Every hold, by its digest: how it ended, or that it is open."""
+        settings = load_settings(self.folder / "gateway.yaml")
+
+        async def read() -> tuple[Hold, ...]:
+            async with await Store.open(settings.store, load_or_create_key(settings.key_file)) as store:
+                return await store.contents.holds(None, 100)
+
+        return {str(one.digest): one.ending.value if one.ending else "open" for one in asyncio.run(read())}
 
     def newest(self) -> dict[str, object]:
         """The newest decision."""
@@ -117,7 +137,6 @@ def image_world(
     reads: str = "open",
     read_auth: str = "grant",
     extra: str = "",
-    env: Mapping[str, str] | None = None,
 ) -> Iterator[ImageWorld]:
     """Lay everything out in an empty folder and run it; `extra` are further lines of the registry's settings."""
     sandbox = Sandbox.create(now())
@@ -132,7 +151,7 @@ def image_world(
         (folder / "gateway.yaml").write_text(
             _SETTINGS.format(upstream=upstream.url, reads=reads, read_auth=read_auth, extra=extra)
         )
-        world = ImageWorld(folder, upstream, sandbox, env or {})
+        world = ImageWorld(folder, upstream, sandbox)
         running.callback(world.stop)
         world.start()
         yield world
