@@ -13,7 +13,7 @@ import pytest
 from gateway.errors import Malformed
 from gateway.reasons import Code
 from tests.lab import conformance
-from tests.lab.data import CONFORMANCE, needs_data
+from tests.lab.data import CONFORMANCE, PYPI, needs_data
 
 pytestmark = needs_data
 
@@ -138,3 +138,26 @@ def test_the_client_speaks_the_protocol(name: str, status: int) -> None:
     )
     assert done.returncode == status, done.stderr
     assert ("digest-mismatch" in done.stderr) is (status == 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (["--staging"], 0, ""),
+        (["--staging", "--trusted-root", str(conformance.PUBLIC_GOOD)], 1, "certificate-untrusted"),
+        ([], 1, "certificate-untrusted"),
+    ],
+)
+def test_the_client_knows_the_staging_instance(
+    arguments: list[str], status: int, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A real signature that was made there."""
+    wheel = PYPI / "rfc8785-0.1.2-py3-none-any.whl"
+    bundle = f"{wheel}.sigstore"
+    root = conformance.trusted_root(conformance.staging())
+    signer = conformance.finding(Path(bundle).read_bytes(), root, conformance.digests_of(str(wheel)), NOW).attestation
+    assert signer is not None
+    assert signer.signer is not None
+    who = ["--certificate-identity", str(signer.signer.subject), "--certificate-oidc-issuer", str(signer.signer.issuer)]
+    assert conformance.main(["verify-bundle", *arguments, "--bundle", bundle, *who, str(wheel)]) == status
+    assert said in capsys.readouterr().err

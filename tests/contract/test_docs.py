@@ -81,7 +81,9 @@ def rules_of(example: dict[str, Any]) -> dict[str, Any] | None:
 def test_every_policy_example_loads(document: Path) -> None:
     for text in blocks(document, "yaml"):
         if isinstance(example := yaml.safe_load(text), dict) and (policy := rules_of(example)):
-            load_policy({document.name: yaml.safe_dump(policy)}, trust_roots={"sigstore-public-good", "github", "example-keys"})
+            load_policy(
+                {document.name: yaml.safe_dump(policy)}, trust_roots={"sigstore-public-good", "github", "example-keys"}
+            )
 
 
 def test_the_policy_page_has_every_key() -> None:

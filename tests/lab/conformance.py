@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import importlib.resources
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -18,6 +19,13 @@ from gateway.verification import TRUSTED_ROOT, TrustRoot, TrustRootSettings, bui
 ROOT = Path(__file__).parents[2]
 PUBLIC_GOOD = ROOT / "trust_roots" / "sigstore-public-good" / TRUSTED_ROOT
 ALGORITHMS = ("sha256", "sha384", "sha512")
+
+
+def staging() -> bytes:
+    """The trusted root of the staging instance, as the sigstore package carries it; ours ships public-good alone."""
+    instances = (importlib.resources.files("sigstore") / "_store").iterdir()
+    (instance,) = [one for one in instances if one.name.endswith("sigstage.dev")]
+    return (instance / TRUSTED_ROOT).read_bytes()
 
 
 @cache
@@ -71,11 +79,11 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     if options.key is None and not (options.certificate_identity and options.certificate_oidc_issuer):
         parser.error("expected --key, or --certificate-identity and --certificate-oidc-issuer")
-    if options.staging and options.trusted_root is None:
-        parser.error("--staging needs --trusted-root: no staging root is shipped")
+    shipped = staging() if options.staging else PUBLIC_GOOD.read_bytes()
     try:
         root = trusted_root(
-            (options.trusted_root or PUBLIC_GOOD).read_bytes(), options.key.read_bytes() if options.key else None
+            options.trusted_root.read_bytes() if options.trusted_root else shipped,
+            options.key.read_bytes() if options.key else None,
         )
     except Malformed as error:
         sys.stderr.write(f"{error}\n")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.resources
 import json
 from datetime import UTC, datetime
 from functools import cache
@@ -48,8 +47,7 @@ def github_instance() -> TrustRoot:
 
 @cache
 def staging() -> TrustRoot:
-    store = importlib.resources.files("sigstore") / "_store" / "https%3A%2F%2Ftuf-repo-cdn.sigstage.dev"
-    return _root("staging", (store / "trusted_root.json").read_bytes(), sct=1, log=1, timestamp=0)
+    return _root("staging", conformance.staging(), sct=1, log=1, timestamp=0)
 
 
 def verdicts(evidence: Path | bytes, artifact: Path, *roots: TrustRoot) -> tuple[Finding, ...]:
