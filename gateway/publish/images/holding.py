@@ -103,6 +103,7 @@ class Holding:
                 await reached(depot, place.repository, manifest, hold.digest, again.stored.body),
                 again.judged.case.grant,
                 hold.opened,
+                self._trust().policy.moves(again.judged.case.upload),
                 hold.id,
             )
             reason = await self._naming.name(depot, accepted, self.record_of(depot, again))

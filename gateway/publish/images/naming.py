@@ -37,7 +37,8 @@ log = logging.getLogger(__name__)
 class Accepted:
     """A manifest that may have a tag: what it is, its bytes, and what it reaches, itself last.
 
-    `pushed` is when its push came, `hold` the hold that ends with it.
+    `pushed` is when its push came, `movable` whether its tag may have other content already, `hold` the hold that ends
+    with it.
     """
 
     digest: Digest
@@ -46,6 +47,7 @@ class Accepted:
     reaches: tuple[Content, ...]
     grant: Grant
     pushed: datetime
+    movable: bool
     hold: str | None = None
 
 
@@ -82,7 +84,7 @@ class Naming:
             upload.version,
             files,
             accepted.pushed,
-            movable=True,
+            movable=accepted.movable,
             hold=accepted.hold,
         )
         began = await self._store.begin(record, intent)  # 3

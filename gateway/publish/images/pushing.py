@@ -188,7 +188,10 @@ class Images:
         record = self._record(push.attempt, judged.case, judged.decision)
         if judged.decision.outcome is Outcome.HOLD:
             return await self._hold(push, record)
-        accepted = Accepted(push.digest, push.manifest.media_type, push.body, reaches, push.grant, push.attempt.at)
+        movable = push.attempt.trust.policy.moves(judged.case.upload)
+        accepted = Accepted(
+            push.digest, push.manifest.media_type, push.body, reaches, push.grant, push.attempt.at, movable
+        )
         reason = await self._naming.name(push.depot, accepted, record)
         if reason is not None:
             raise Refusal(reason, recorded=record.id)
