@@ -61,6 +61,7 @@ def withheld(connection: sqlite3.Connection) -> dict[str, dict[str, str]]:
     rows = connection.execute(
         "SELECT registry, canonical, sha256 FROM names WHERE intent IS NOT NULL"
         " UNION SELECT names.registry, names.canonical, names.sha256 FROM revoked JOIN names USING (sha256)"
+        " UNION SELECT vouched.registry, vouched.canonical, vouched.sha256 FROM revoked JOIN vouched USING (sha256)"
     )
     for registry, canonical, sha256 in rows:
         found.setdefault(registry, {})[canonical] = sha256

@@ -199,11 +199,13 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
             seq INTEGER PRIMARY KEY AUTOINCREMENT,
             registry TEXT NOT NULL,
             canonical TEXT NOT NULL,
+            sha256 TEXT NOT NULL,
             body BLOB NOT NULL,
             person TEXT,  -- NULL: an accepted publish's
             at INTEGER NOT NULL,
             UNIQUE (registry, canonical)
         ) STRICT""",
+        "CREATE INDEX vouched_by_digest ON vouched (sha256)",
     ),
     (
         "ALTER TABLE contents ADD COLUMN refers TEXT NOT NULL DEFAULT ''",  # empty: states no subject

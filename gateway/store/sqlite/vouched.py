@@ -19,8 +19,8 @@ def vouch(
     if found := conflict(connection, registry, canonical, vouched.sha256):
         return found
     connection.execute(
-        "INSERT OR IGNORE INTO vouched (registry, canonical, body, person, at) VALUES (?, ?, ?, ?, ?)",
-        (registry, canonical, encode(vouched), person, to_column(at)),
+        "INSERT OR IGNORE INTO vouched (registry, canonical, sha256, body, person, at) VALUES (?, ?, ?, ?, ?, ?)",
+        (registry, canonical, vouched.sha256, encode(vouched), person, to_column(at)),
     )
     return None
 
@@ -31,7 +31,7 @@ def conflict(connection: sqlite3.Connection, registry: str, canonical: str, sha2
         return Conflict(canonical, sha256, Cause.REVOKED)
     rows = connection.execute(
         "SELECT sha256 FROM names WHERE registry = ? AND canonical = ?"
-        " UNION SELECT json_extract(body, '$.sha256') FROM vouched WHERE registry = ? AND canonical = ?",
+        " UNION SELECT sha256 FROM vouched WHERE registry = ? AND canonical = ?",
         (registry, canonical, registry, canonical),
     )
     return next((Conflict(canonical, other, Cause.BOUND) for (other,) in rows if other != sha256), None)
@@ -43,8 +43,8 @@ def published(connection: sqlite3.Connection, intent_id: str, at: datetime) -> N
     case = decode(Record, body).case
     assert case is not None
     connection.executemany(
-        "INSERT OR REPLACE INTO vouched (registry, canonical, body, at) VALUES (?, ?, ?, ?)",
-        [(registry, canonical, encode(one), to_column(at)) for canonical, one in vouched_for(case).items()],
+        "INSERT OR REPLACE INTO vouched (registry, canonical, sha256, body, at) VALUES (?, ?, ?, ?, ?)",
+        [(registry, name, one.sha256, encode(one), to_column(at)) for name, one in vouched_for(case).items()],
     )
 
 
