@@ -177,7 +177,7 @@ class Gate:
         bundles = {}
         if route.proved is not None and (known := vouched.get(route.proved)):
             kept = await store.kept_evidence(Digest("sha256", known.sha256))
-            bundles = {piece.ref.id: piece.body for piece in kept}
+            bundles = {piece.ref.id: piece.body for piece, _ in kept}
         return View(
             store.withheld(registry),
             await store.accepted(registry) if mounted.verified else None,

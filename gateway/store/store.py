@@ -266,8 +266,8 @@ class Store(ABC):
         """Keep evidence that came with a publish, so that it can be served again; not part of the locker."""
 
     @abstractmethod
-    async def kept_evidence(self, digest: Digest) -> tuple[Evidence, ...]:
-        """What was kept with `keep_evidence` under a digest, oldest first."""
+    async def kept_evidence(self, digest: Digest) -> tuple[tuple[Evidence, str], ...]:
+        """What was kept with `keep_evidence` under a digest, oldest first, each with the grant that sent it."""
 
     # --- waivers --------------------------------------------------------------------------------------------------
 

@@ -55,3 +55,18 @@ def test_a_signature_by_another_repository_is_refused_and_the_hold_goes_on(world
     signed = publisher.cosign(world.sandbox, OURS, "sign", f"{{host}}/team/wrong@{made.digest}")
     assert signed.succeeded, signed.output
     assert reader.inspect("team/wrong:1.0.0").succeeded
+
+
+def test_attached_before_the_tag_it_is_accepted_or_refused_at_once(world: ImageWorld, tmp_path: Path) -> None:
+    publisher, reader = person(world, "ci", "publish,attach,read"), person(world, "reader", "read")
+    made = image(tmp_path / "layout", "attached first")
+    assert publisher.push(made, f"team/first@{made.digest}").succeeded
+    assert not reader.inspect(f"team/first@{made.digest}").succeeded
+    assert publisher.cosign(world.sandbox, OTHERS, "sign", f"{{host}}/team/first@{made.digest}").succeeded
+    refused = publisher.push(made, "team/first:1.0.0")
+    assert not refused.succeeded
+    assert "repository-mismatch" in refused.output
+    assert publisher.cosign(world.sandbox, OURS, "sign", f"{{host}}/team/first@{made.digest}").succeeded
+    assert publisher.push(made, "team/first:1.0.0").succeeded
+    assert reader.pull("team/first:1.0.0").succeeded
+    assert world.newest()["outcome"] == "accept"

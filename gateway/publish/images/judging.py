@@ -50,10 +50,11 @@ class Judge:
     ) -> Judged:
         """Decide on a manifest under one tag; `also` is evidence that comes in this very request, not stored yet.
 
-        Whoever sends wrong evidence is told so; wrong evidence of others leaves the question open.
+        That, and what the same credential attached before, is the publisher's own: where it is wrong, the answer is no.
+        Wrong evidence of others leaves the question open.
         """
         (file, *_), place = upload.files, Place(upload.registry.name, upload.name)
-        attached = await self._attached(place, file.digests, also)
+        attached = await self._attached(place, file.digests, also, grant.id)
         evidence = await gather(self.store, upload, attached, grant.id)
         findings = await verify_all(evidence, upload, self.trust, self.at)
         upload = await asyncio.to_thread(measure_covered, upload, findings, io.BytesIO(body))
@@ -63,14 +64,17 @@ class Judge:
         return Judged(case, decide(case, self.trust.policy))
 
     async def _attached(
-        self, place: Place, digests: Sequence[Digest], also: Sequence[Evidence]
+        self, place: Place, digests: Sequence[Digest], also: Sequence[Evidence], grant: str
     ) -> tuple[Evidence, ...]:
         """The evidence that hangs below a manifest in its repository: what has just come first, then oldest first."""
-        pieces = {piece.ref.id: replace(piece, ref=replace(piece.ref, source=Source.REQUEST)) for piece in also}
+        pieces = {piece.ref.id: (piece, True) for piece in also}
         for digest in digests:
             for referrer in await self.store.contents.referrers(place, digest):
-                for piece in await self.store.kept_evidence(referrer.digest):
-                    pieces.setdefault(piece.ref.id, piece)
+                for piece, sender in await self.store.kept_evidence(referrer.digest):
+                    pieces.setdefault(piece.ref.id, (piece, sender == grant))
         return tuple(
-            replace(piece, ref=replace(piece.ref, position=position)) for position, piece in enumerate(pieces.values())
+            replace(
+                piece, ref=replace(piece.ref, source=Source.REQUEST if own else piece.ref.source, position=position)
+            )
+            for position, (piece, own) in enumerate(pieces.values())
         )

@@ -58,16 +58,16 @@ def keep(
     )
 
 
-def kept(connection: sqlite3.Connection, digest: Digest) -> tuple[Evidence, ...]:
+def kept(connection: sqlite3.Connection, digest: Digest) -> tuple[tuple[Evidence, str], ...]:
     """Find what was kept under a digest."""
-    rows: Iterator[tuple[str, str, str, bytes]] = connection.execute(
-        "SELECT evidence.id, kept.format, kept.source, evidence.body FROM kept"
+    rows: Iterator[tuple[str, str, str, bytes, str]] = connection.execute(
+        "SELECT evidence.id, kept.format, kept.source, evidence.body, kept.grant_id FROM kept"
         " JOIN evidence ON evidence.id = kept.evidence WHERE kept.digest = ? ORDER BY kept.seq",
         (str(digest),),
     )
     return tuple(
-        Evidence(EvidenceRef(id_, Format(form), Source(source), position), body)
-        for position, (id_, form, source, body) in enumerate(rows)
+        (Evidence(EvidenceRef(id_, Format(form), Source(source), position), body), grant)
+        for position, (id_, form, source, body, grant) in enumerate(rows)
     )
 
 

@@ -227,7 +227,7 @@ class SqliteStore(Access, Store):
             partial(evidence_rows.keep, evidence=evidence, digests=tuple(digests), grant_id=grant_id, at=at)
         )
 
-    async def kept_evidence(self, digest: Digest) -> tuple[Evidence, ...]:
+    async def kept_evidence(self, digest: Digest) -> tuple[tuple[Evidence, str], ...]:
         """Find what was kept."""
         return await self._read(partial(evidence_rows.kept, digest=digest))
 

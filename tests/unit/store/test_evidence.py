@@ -56,7 +56,7 @@ async def test_whoever_sends_bytes_first_does_not_say_what_they_are_for_others(s
     await store.put_evidence(records.evidence(form=Format.PEP740), [ONE], "grant-2", AT)
     await store.keep_evidence(records.evidence(form=Format.BUNDLE), [ONE], "grant-3", AT)
     assert [piece.ref.format for piece, _ in await store.evidence_for([ONE])] == [Format.UNKNOWN, Format.PEP740]
-    assert [piece.ref.format for piece in await store.kept_evidence(ONE)] == [Format.BUNDLE]
+    assert [piece.ref.format for piece, _ in await store.kept_evidence(ONE)] == [Format.BUNDLE]
 
 
 async def test_kept_evidence_can_be_served_again_and_is_not_in_the_locker(store: Store) -> None:
@@ -64,7 +64,7 @@ async def test_kept_evidence_can_be_served_again_and_is_not_in_the_locker(store:
     for piece in (first, second, first):
         await store.keep_evidence(piece, [ONE, TWO], "grant-1", AT)
     kept = await store.kept_evidence(TWO)
-    assert kept == (first, replace(second, ref=replace(second.ref, position=1)))
+    assert kept == ((first, "grant-1"), (replace(second, ref=replace(second.ref, position=1)), "grant-1"))
     assert await store.evidence_for([ONE, TWO]) == ()
 
 
