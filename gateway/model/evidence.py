@@ -94,8 +94,8 @@ class Provenance:
 class Summary:
     """The facts of a SLSA verification summary: what a verifier says it found (VSA v1).
 
-    `resource` is the URI that was verified, `policy` the URI of what it was held against. Whether the signer may speak
-    for the verifier is not checked here.
+    `resource` is the URI that was verified, `policy` and `policy_digests` the URI and content of what it was held
+    against. Whether the signer may speak for the verifier is not checked here.
     """
 
     verifier: str
@@ -103,6 +103,7 @@ class Summary:
     passed: bool
     levels: tuple[str, ...]
     policy: str | None = None
+    policy_digests: tuple[Digest, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from gateway.errors import Malformed
+from gateway.model.digest import STRONG, Digest
 from gateway.policy.rules import PROVENANCE, SUMMARY, ProvenanceRule, SummaryRule
 from gateway.policy.schema import ProvenanceText, SummaryText
 from gateway.policy.spot import Spot, exact_problem
@@ -45,15 +47,26 @@ def read_summary(spot: Spot, text: SummaryText | None, predicate: tuple[str, ...
         return None
     if not wanted:
         spot.wrong(f"only a verification summary says what was found; write predicate: {SUMMARY} and no other")
+    given = text.model_fields_set
     (spot / "verifier").texts(text.verifier, exact_problem)
     resource: tuple[str, ...] = (RESOURCE,)
-    if "resource" in text.model_fields_set:
+    if "resource" in given:
         resource = (spot / "resource").texts(text.resource, _resource_problem)
     level = _LEVEL.fullmatch(text.min_level)
     if level is None:
         (spot / "min_level").wrong(f"{text.min_level!r} is no level; write one like SLSA_BUILD_LEVEL_3")
         return None
-    return SummaryRule(text.verifier, resource, level[1], int(level[2]))
+    asked = {"policy": exact_problem, "policy_digest": _digest_problem}
+    values = {name: (spot / name).texts(getattr(text, name), check) for name, check in asked.items() if name in given}
+    return SummaryRule(text.verifier, resource, level[1], int(level[2]), **values)
+
+
+def _digest_problem(text: str) -> str:
+    try:
+        known = Digest.parse(text).algorithm in STRONG
+    except Malformed:
+        known = False
+    return "" if known else f"{text!r} is no digest; write sha256: and its value in small letters"
 
 
 def _resource_problem(text: str) -> str:

@@ -88,13 +88,16 @@ class SummaryRule:
     """What a verification summary must say: by which verifier, of what, and of which level at least.
 
     One verifier: the rule's signers are those that may speak for it. `resource` holds texts in which `{purl}`,
-    `{version}` and `{file}` stand for the upload's. `track` and `level` are the parts of `SLSA_BUILD_LEVEL_3`.
+    `{version}` and `{file}` stand for the upload's. `track` and `level` are the parts of `SLSA_BUILD_LEVEL_3`. `policy`
+    and `policy_digest` say what it must have been held against; empty: not asked about.
     """
 
     verifier: str
     resource: tuple[str, ...]
     track: str
     level: int
+    policy: tuple[str, ...] = ()
+    policy_digest: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

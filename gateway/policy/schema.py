@@ -84,6 +84,10 @@ class SummaryText(_Text):
     """What it must be about, as an exact URI; `{purl}`, `{version}` and `{file}` stand for the upload's."""
     min_level: Annotated[str, Field(json_schema_extra={"pattern": "^SLSA_[A-Z]+_LEVEL_[1-9]$"})]
     """The least level that it must find, like `SLSA_BUILD_LEVEL_3`; a higher one of the same track will do."""
+    policy: Texts = ()
+    """The exact `policy.uri` that it must have been held against."""
+    policy_digest: Texts = ()
+    """The digest of that policy, as `sha256:...`."""
 
 
 class AttestationText(_Text):

@@ -78,6 +78,7 @@ class Code(StrEnum):
     BUILD_TYPE_MISMATCH = "build-type-mismatch"
     SUMMARY_VERIFIER_MISMATCH = "summary-verifier-mismatch"
     SUMMARY_RESOURCE_MISMATCH = "summary-resource-mismatch"
+    SUMMARY_POLICY_MISMATCH = "summary-policy-mismatch"
     SUMMARY_FAILED = "summary-failed"
     SUMMARY_LEVEL_TOO_LOW = "summary-level-too-low"
     RUN_MISMATCH = "run-mismatch"
@@ -335,6 +336,13 @@ CATALOGUE: Final[dict[Code, Entry]] = {
         403,
         "A summary about something else",
         "Have the verifier summarise this file under the URI that the rule names.",
+        waivable=True,
+    ),
+    Code.SUMMARY_POLICY_MISMATCH: Entry(
+        _I,
+        403,
+        "A summary of what another policy found",
+        "Have the file verified under the policy that the rule names.",
         waivable=True,
     ),
     Code.SUMMARY_FAILED: Entry(

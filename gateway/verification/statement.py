@@ -50,12 +50,16 @@ def read_statement(payload: bytes) -> Statement:
 def _subject(item: Object, about: str) -> Subject:
     # GitHub's release attestations name a subject by its URI.
     name = json.optional(item, "name", str, about) or json.optional(item, "uri", str, about)
-    digests = json.field(item, "digest", dict, about)
-    known = tuple(
-        Digest.parse(f"{algorithm}:{json.expect(value, str, about)}")
-        for algorithm, value in sorted(digests.items())
-        if algorithm in ALGORITHMS
-    )
+    known = read_digests(json.field(item, "digest", dict, about), about)
     if not any(digest.algorithm in STRONG for digest in known):
         raise Malformed(f"{about}.digest", "no sha256, sha384 or sha512")
     return Subject(name, known)
+
+
+def read_digests(found: Object, about: str) -> tuple[Digest, ...]:
+    """Read those of a digest set's members that can be computed here; raises `Malformed`."""
+    return tuple(
+        Digest.parse(f"{algorithm}:{json.expect(value, str, about)}")
+        for algorithm, value in sorted(found.items())
+        if algorithm in ALGORITHMS
+    )

@@ -11,7 +11,7 @@ from typing import Final
 from gateway.errors import Malformed
 from gateway.model.evidence import Summary
 from gateway.strict import json
-from gateway.verification.statement import Statement
+from gateway.verification.statement import Statement, read_digests
 
 SUMMARY_V1: Final = "https://slsa.dev/verification_summary/v1"
 _ABOUT: Final = "verification summary"
@@ -35,4 +35,5 @@ def read_summary(statement: Statement) -> Summary | None:
         result,
         tuple(json.items(predicate, "verifiedLevels", str, _ABOUT, most=_LEVELS)),
         json.optional(policy, "uri", str, f"{_ABOUT}.policy"),
+        read_digests(json.optional(policy, "digest", dict, f"{_ABOUT}.policy") or {}, f"{_ABOUT}.policy.digest"),
     )

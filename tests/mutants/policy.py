@@ -316,6 +316,8 @@ MUTANTS: Final = (
     Mutant(f"{CHECKS}/summary.py", "said.verifier == wanted.verifier", "True"),
     Mutant(f"{CHECKS}/summary.py", "said.resource in resources", "True"),
     Mutant(f"{CHECKS}/summary.py", "holds=said.passed", "holds=True"),
+    Mutant(f"{CHECKS}/summary.py", "said.policy in wanted.policy)", "True)"),
+    Mutant(f"{CHECKS}/summary.py", "any(one in wanted.policy_digest for one in digests)", "bool(digests)"),
     Mutant(f"{CHECKS}/summary.py", " and match[1] == wanted.track", ""),
     Mutant(f"{CHECKS}/summary.py", "int(match[2]) >= wanted.level", "int(match[2]) == wanted.level"),
     Mutant(f"{CHECKS}/summary.py", "int(match[2]) >= wanted.level", "True"),

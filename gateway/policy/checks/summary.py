@@ -55,6 +55,7 @@ def summary_says(attestation: Attestation, wanted: SummaryRule | None, file: Fil
             holds=said.passed,
         ),
         _level(said, wanted, about),
+        *_policy(said, wanted, about),
     )
 
 
@@ -68,6 +69,20 @@ def _level(said: Summary, wanted: SummaryRule, about: str) -> Check:
         f"SLSA_{wanted.track}_LEVEL_{wanted.level}",
         ", ".join(said.levels[:4]) or "no level",
         holds=any(int(match[2]) >= wanted.level for match in found),
+    )
+
+
+def _policy(said: Summary, wanted: SummaryRule, about: str) -> tuple[Check, ...]:
+    """The verifier held it against the policy that the rule names, by address and by content."""
+    digests = [str(digest) for digest in said.policy_digests]
+    rows = (
+        (wanted.policy, said.policy or "none", said.policy in wanted.policy),
+        (wanted.policy_digest, ", ".join(digests) or "no digest", any(one in wanted.policy_digest for one in digests)),
+    )
+    return tuple(
+        judged("summary-policy", about, Code.SUMMARY_POLICY_MISMATCH, either(expected), got, holds=holds)
+        for expected, got, holds in rows
+        if expected
     )
 
 

@@ -68,6 +68,13 @@ def test_what_is_expected_of_a_summary_is_read_whole() -> None:
     assert absent.resource == ("{purl}@{version}",)
 
 
+def test_the_policy_behind_a_summary_may_be_named_by_address_and_content() -> None:
+    digest = f"sha256:{'a' * 64}"
+    found = only(f"{SUMMARY}          policy: https://acme.example/p\n          policy_digest: {digest}\n").summary
+    assert found is not None
+    assert (found.policy, found.policy_digest) == (("https://acme.example/p",), (digest,))
+
+
 _START = PROVENANCE.index("        provenance:\n")
 _SUMMARY_AT = SUMMARY.index("        summary:\n")
 MISTAKES = {
@@ -102,6 +109,10 @@ MISTAKES = {
         "and no other",
     ),
     "an unknown placeholder": (SUMMARY.replace("{file}", "{name}"), "a.yaml:10:", "stands for nothing"),
+    "a policy of nothing": (f"{SUMMARY}          policy: []\n", "a.yaml:12:", "an empty list"),
+    "a digest without its kind": (f"{SUMMARY}          policy_digest: {'a' * 64}\n", "a.yaml:12:", "is no digest"),
+    "a digest cut short": (f"{SUMMARY}          policy_digest: sha256:{'a' * 63}\n", "a.yaml:12:", "is no digest"),
+    "a weak digest": (f"{SUMMARY}          policy_digest: sha1:{'a' * 40}\n", "a.yaml:12:", "is no digest"),
     "no level": (SUMMARY.replace("LEVEL_3", "LEVEL_0"), "a.yaml:11:", "is no level"),
     "a level of two digits": (SUMMARY.replace("LEVEL_3", "LEVEL_30"), "a.yaml:11:", "is no level"),
     "two verifiers": (SUMMARY.replace("verifier: https", "verifier: [x, y] #"), "a.yaml:9:", "verifier"),

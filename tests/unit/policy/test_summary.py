@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from gateway.model.digest import Digest
 from gateway.model.evidence import Summary
 from gateway.policy import AttestationRule, CredentialRule, ReleaseRule, Signer, SummaryRule, decide
 from tests.lab import cases as lab
@@ -18,13 +19,17 @@ SIGNER = Signer(issuer=("https://github.com/login/oauth",), subject=("jane@acme.
 WANTED = SummaryRule(VERIFIER, ("{purl}@{version}",), "BUILD", 3)
 
 
+POLICY = "https://verifier.acme.example/policy"
+
+
 def summary(**changed: Any) -> Summary:
     values: dict[str, Any] = {
         "verifier": VERIFIER,
         "resource": "pkg:pypi/acme-lib@1.0.0",
         "passed": True,
         "levels": ("SLSA_BUILD_LEVEL_3", "SLSA_SOURCE_LEVEL_1"),
-        "policy": "https://verifier.acme.example/policy",
+        "policy": POLICY,
+        "policy_digests": (Digest("sha256", "a" * 64), Digest("sha512", "b" * 128)),
     }
     return Summary(**(values | changed))
 
@@ -131,6 +136,29 @@ def test_a_resource_is_the_uri_that_the_rule_spells(pattern: str, resource: str,
 def test_any_of_several_resources_will_do() -> None:
     wanted = replace(WANTED, resource=("https://pypi.acme.example/{file}", "{purl}@{version}"))
     assert codes(summary(), wanted) == set()
+
+
+@pytest.mark.parametrize(
+    ("policy", "digest", "holds"),
+    [
+        ((POLICY,), (), True),
+        ((f"{POLICY}/2", POLICY), (), True),
+        ((), (f"sha256:{'a' * 64}",), True),
+        ((), (f"sha512:{'b' * 128}", f"sha256:{'0' * 64}"), True),
+        ((POLICY,), (f"sha256:{'a' * 64}",), True),
+        ((f"{POLICY}/",), (), False),
+        ((POLICY.upper(),), (), False),
+        ((), (f"sha256:{'b' * 64}",), False),
+        ((POLICY,), (f"sha256:{'b' * 64}",), False),
+        ((f"{POLICY}/",), (f"sha256:{'a' * 64}",), False),
+    ],
+)
+def test_a_summary_was_held_against_the_policy_that_the_rule_names(
+    policy: tuple[str, ...], digest: tuple[str, ...], *, holds: bool
+) -> None:
+    wanted = replace(WANTED, policy=policy, policy_digest=digest)
+    assert codes(summary(), wanted) == (set() if holds else {"summary-policy-mismatch"})
+    assert codes(summary(policy=None, policy_digests=()), wanted) == {"summary-policy-mismatch"}
 
 
 def test_a_version_that_looks_like_a_placeholder_is_not_filled_in() -> None:

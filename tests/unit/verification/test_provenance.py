@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.errors import Malformed
+from gateway.model.digest import Digest
 from gateway.model.evidence import Provenance, Summary
 from gateway.model.identity import Identity
 from gateway.verification.provenance import BUILD_TYPES, read_provenance
@@ -248,7 +249,7 @@ GOOD_SUMMARY: dict[str, Any] = {
     "verifier": {"id": "https://verifier.acme.example"},
     "timeVerified": "2026-11-24T12:00:00Z",
     "resourceUri": "pkg:pypi/acme-lib@1.0.0",
-    "policy": {"uri": "https://acme.example/policy"},
+    "policy": {"uri": "https://acme.example/policy", "digest": {"sha256": "a" * 64, "gitCommit": "b" * 40}},
     "verificationResult": "PASSED",
     "verifiedLevels": ["SLSA_BUILD_LEVEL_3"],
 }
@@ -265,6 +266,7 @@ def test_a_verification_summary_is_read_with_its_verifier_and_levels() -> None:
         passed=True,
         levels=("SLSA_BUILD_LEVEL_3",),
         policy="https://acme.example/policy",
+        policy_digests=(Digest("sha256", "a" * 64),),
     )
     failed = summary(GOOD_SUMMARY | {"verificationResult": "FAILED"})
     assert failed is not None
@@ -284,6 +286,9 @@ def test_a_verification_summary_is_read_with_its_verifier_and_levels() -> None:
         {"verifiedLevels": [3]},
         {"verifiedLevels": None},
         {"policy": []},
+        {"policy": {"digest": []}},
+        {"policy": {"digest": {"sha256": "A" * 64}}},
+        {"policy": {"digest": {"sha256": 1}}},
     ],
 )
 def test_a_summary_of_a_wrong_shape_is_malformed(change: dict[str, Any]) -> None:
