@@ -26,6 +26,7 @@ import pytest
 from gateway.config import shipped_trust_roots
 from gateway.demo.clients import Run
 from gateway.demo.world import environment, provgate
+from gateway.signing import read_key
 from tests.lab.data import GITHUB, needs_data
 from tests.lab.node_clients import Home, lay
 from tests.lab.npm import NpmPackage, npm_package, packed_by
@@ -102,11 +103,17 @@ def world(tmp_path_factory: pytest.TempPathFactory, release: NpmPackage) -> Iter
         yield World(npm, mirror)
 
 
-def run(*arguments: str, cwd: Path) -> str:
-    """Run a command of the gateway's."""
-    done = subprocess.run(
-        [*provgate(), *arguments], env=environment(), cwd=cwd, capture_output=True, text=True, check=True
+def told(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run a command of the gateway's that may fail."""
+    return subprocess.run(
+        [*provgate(), *arguments], env=environment(), cwd=cwd, capture_output=True, text=True, check=False
     )
+
+
+def run(*arguments: str, cwd: Path) -> str:
+    """Run a command of the gateway's and return what it printed."""
+    done = told(*arguments, cwd=cwd)
+    done.check_returncode()
     return done.stdout
 
 
@@ -263,3 +270,55 @@ def test_bundles_of_a_private_instance_have_an_address_of_their_own(world: World
     assert fetched(f"{world.npm.registry}/-/provenance/sigstore@2.1.0")["attestations"] == [
         {**served, "trustRoot": PUBLIC}
     ]
+
+
+def test_everything_that_was_there_is_signed_by_one_command(world: World, tmp_path: Path) -> None:
+    more = [npm_package(name=f"@acme/more-{number}") for number in range(3)]
+    broken = npm_package(name="@acme/more-broken")
+    for package in (*more, broken):
+        behind(world.npm, package)
+    settings = ("-c", "gateway.yaml", "--all", "--json")
+
+    def lie(document: dict[str, Any]) -> None:
+        dist = document["versions"]["1.0.0"]["dist"]
+        dist["integrity"] = one_byte_off(dist["integrity"])
+
+    with changed(stored(world, broken.name), lie):
+        for flags, fresh in ((("--dry-run",), "signed"), ((), "signed"), ((), "already signed")):
+            done = told("npm", "sign-existing", *settings, *flags, cwd=world.npm.folder)
+            states = {one["version"]: one["state"] for one in json.loads(done.stdout)["versions"]}
+            assert {states[f"{package.name}@1.0.0"] for package in more} == {fresh}
+            assert (states["@acme/more-broken@1.0.0"], states["@acme/through@1.0.0"]) == ("refused", "already signed")
+            assert (done.returncode, "states sha512" in done.stderr) == (1, True)
+            shown = world.packument(more[0].name)["versions"]["1.0.0"]["dist"]
+            assert "signatures" not in shown or not flags
+    audited = world.audit(tmp_path, *more)
+    assert "3 packages have verified registry signatures" in audited.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "name packages, or say --all"),
+        (("--all", "@acme/through"), "name packages, or say --all"),
+        (("--registry", "other", "--all"), "no such registry with signing_keys; the settings have node"),
+        (("@ACME/x",), "Invalid value for PACKAGE"),
+    ],
+)
+def test_what_to_sign_is_said_exactly(world: World, arguments: tuple[str, ...], said: str) -> None:
+    done = told("npm", "sign-existing", "-c", "gateway.yaml", *arguments, cwd=world.npm.folder)
+    assert (done.returncode, said in done.stderr) == (2, True), done.stderr
+
+
+def test_a_package_that_is_not_there_is_told(world: World) -> None:
+    done = told("npm", "sign-existing", "-c", "gateway.yaml", "@acme/absent", cwd=world.npm.folder)
+    assert (done.returncode, "the registry has no version of it" in done.stderr) == (1, True)
+
+
+def test_a_key_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:
+    keyid = run("npm", "new-key", "npm.pem", cwd=tmp_path).strip()
+    assert (tmp_path / "npm.pem").stat().st_mode & 0o777 == 0o600
+    assert read_key((tmp_path / "npm.pem").read_bytes()).keyid == keyid
+    again = told("npm", "new-key", "npm.pem", cwd=tmp_path)
+    assert (again.returncode, again.stderr.strip()) == (1, "Error: npm.pem: File exists")
+    assert read_key((tmp_path / "npm.pem").read_bytes()).keyid == keyid
