@@ -332,7 +332,12 @@ class _Reading:
                 self._note(f"the key {key.keyid} is listed twice; keep one", *place)
             keys.append(key)
         if keys and document.ecosystem != "npm":
-            self._note("signing_keys are for npm; clients of no other ecosystem ask for any", "registries", number)
+            self._note(
+                "signing_keys are for npm; clients of no other ecosystem ask for any",
+                "registries",
+                number,
+                "signing_keys",
+            )
         return tuple(keys)
 
     # --- what several keys mean together --------------------------------------------------------------------------

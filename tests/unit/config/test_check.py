@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from gateway.config import Problem, ReadAuth, Settings, check_settings, load_trust_roots, shipped_trust_roots
 from gateway.policy import Mode
+from gateway.signing import RegistryKey
 from gateway.verification import TrustRoot
 from tests.lab import cases, layouts
 from tests.lab.cases import AT
@@ -174,3 +176,32 @@ def test_a_layout_is_told_of_thirty_days_before_it_expires(
     now = found.layout.expires - timedelta(days=days)
     problems = said(settings, roots={found.name: found}, now=now)
     assert [problem.partition(";")[0] for problem in problems] == expected
+
+
+@pytest.mark.parametrize(
+    ("days", "expected"),
+    [
+        ([None], []),
+        ([31], []),
+        ([30], ["warning: registry python: signing_keys: none signs in 30 days"]),
+        ([30, None], []),
+        ([0], ["error: registry python: signing_keys: none can sign"]),
+        ([0, 31], []),
+    ],
+)
+def test_the_last_key_is_warned_of_thirty_days_before_it_expires(
+    settings: Settings, said: Callable[..., list[str]], days: list[int | None], expected: list[str]
+) -> None:
+    private = ec.generate_private_key(ec.SECP256R1())
+    keys = tuple(
+        RegistryKey("id", "key", None if left is None else AT + timedelta(days=left), private) for left in days
+    )
+    found = said(registry(settings, signing_keys=keys))
+    assert [problem[: len(want)] for problem, want in zip(found, expected, strict=True)] == expected
+
+
+def test_keys_of_which_only_the_public_halves_are_there_sign_nothing(
+    settings: Settings, said: Callable[..., list[str]]
+) -> None:
+    (problem,) = said(registry(settings, signing_keys=(RegistryKey("id", "key"),)))
+    assert problem.startswith("error: registry python: signing_keys: none can sign")

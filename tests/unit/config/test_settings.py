@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from gateway import limits
 from gateway.config import (
@@ -286,3 +289,64 @@ def test_the_schema_is_json_and_describes_every_key() -> None:
     assert schema["required"] == ["registries"]
     assert schema["additionalProperties"] is False
     assert schema["$defs"]["RegistryDocument"]["required"] == ["name", "ecosystem", "upstream", "upstream_credential"]
+
+
+# --- signing keys -----------------------------------------------------------------------------------------------------
+
+NPM = GOOD.replace("ecosystem: pypi", "ecosystem: npm")
+TEXT = ec.generate_private_key(ec.SECP256R1()).private_bytes(
+    serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+)
+
+
+@pytest.fixture
+def pem(tmp_path: Path) -> Path:
+    path = tmp_path / "npm.pem"
+    path.touch(mode=0o600)
+    path.write_bytes(TEXT)
+    return path
+
+
+def test_signing_keys_are_read_in_order_with_their_expiry(read: Reader, pem: Path) -> None:
+    other = pem.with_name("other.pem")
+    other.touch(mode=0o600)
+    public = ec.generate_private_key(ec.SECP256R1()).public_key()
+    other.write_bytes(public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo))
+    text = NPM + "    signing_keys:\n      - {key: file:npm.pem}\n"
+    (registry,) = read(text + "      - {key: file:other.pem, expires: 2026-06-01T00:00:00Z}\n").registries
+    assert [(key.private is not None, key.expires) for key in registry.signing_keys] == [
+        (True, None),
+        (False, datetime(2026, 6, 1, tzinfo=UTC)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ("[{key: file:absent.pem}]", "9:26: "),
+        ("[{key: npm.pem}]", "9:26: expected none, env:NAME or file:PATH; a secret is never written into this file"),
+        ("[{key: env:PYPI}]", "9:26: env:PYPI: not a key in PEM without a password; provgate npm new-key makes one"),
+        ("[{key: file:npm.pem}, {key: file:npm.pem}]", "9:47: the key SHA256:"),
+        ("[{key: file:npm.pem, expires: 2026-06-01T00:00:00}]", "9:49: "),
+        ("[{key: file:npm.pem, expires: soon}]", "9:49: "),
+        ("[{expires: 2026-06-01T00:00:00Z}]", "9:20: "),
+    ],
+)
+def test_a_signing_key_that_is_none_is_told_with_its_place(read: Reader, pem: Path, keys: str, expected: str) -> None:
+    assert pem.exists()
+    (problem,) = problems(read, f"{NPM}    signing_keys: {keys}\n")
+    assert problem.startswith(expected)
+    assert "PRIVATE" not in problem
+    assert "hunter2" not in problem
+
+
+def test_a_signing_key_that_others_can_read_is_refused(read: Reader, pem: Path) -> None:
+    pem.chmod(0o644)
+    (problem,) = problems(read, NPM + "    signing_keys: [{key: file:npm.pem}]\n")
+    assert "mode 0644 lets others read the secret; run: chmod 600" in problem
+
+
+def test_signing_keys_are_for_npm_alone(read: Reader, pem: Path) -> None:
+    assert pem.exists()
+    (problem,) = problems(read, GOOD + "    signing_keys: [{key: file:npm.pem}]\n")
+    assert problem.startswith("9:19: signing_keys are for npm")
