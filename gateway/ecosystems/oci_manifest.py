@@ -145,7 +145,7 @@ def content(manifest: Manifest, digest: Digest, body: bytes, subject: Digest | N
         manifest.links,
         subject,
         manifest.listed_type,
-        manifest.annotations,
+        _listed(manifest.annotations),
         manifest.subject.digest if manifest.subject else None,
     )
 
@@ -221,14 +221,16 @@ def _media_type(value: Object, key: str, about: str) -> str:
         raise Malformed(f"{about}.{key}", error.problem) from None
 
 
+def _listed(annotations: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    """The annotations, where they are short enough for a list: a manifest may be nothing but annotations."""
+    return annotations if sum(len(key) + len(text) for key, text in annotations) <= limits.ANNOTATIONS_LISTED else ()
+
+
 def _annotations(value: Object, about: str) -> tuple[tuple[str, str], ...]:
     found = json.optional(value, "annotations", dict, about) or {}
     if len(found) > limits.ANNOTATIONS:
         raise TooLarge(f"{about}.annotations", f"{limits.ANNOTATIONS} annotations")
-    read = tuple((key, json.expect(found[key], str, f"{about}.annotations")) for key in sorted(found))
-    if sum(len(key) + len(text) for key, text in read) > limits.ANNOTATIONS_BYTES:
-        raise TooLarge(f"{about}.annotations", f"{limits.ANNOTATIONS_BYTES} characters")
-    return read
+    return tuple((key, json.expect(found[key], str, f"{about}.annotations")) for key in sorted(found))
 
 
 def _one_spelling(value: Object, known: frozenset[str], about: str) -> None:

@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 NODE_MODULES = ROOT / ".tools" / "node_modules"
 PROGRAMS = (
     "buildah",
+    "conformance",
     "cosign",
     "crane",
     "docker-registry",

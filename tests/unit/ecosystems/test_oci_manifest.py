@@ -177,12 +177,20 @@ def test_bounds() -> None:
     many = {str(number): "" for number in range(limits.ANNOTATIONS + 1)}
     over: list[dict[str, Any]] = [
         image(layers=[*layers, layers[0]]), image(annotations=many), layer(annotations=many),
-        image(annotations={"a": "x" * limits.ANNOTATIONS_BYTES}), image(x="y" * limits.MANIFEST_BYTES),
+        image(x="y" * limits.MANIFEST_BYTES),
     ]  # fmt: skip
     for document in over:
         with pytest.raises(TooLarge) as caught:
             read(document)
         assert refusal(caught.value, "team/app:1.0").code is Code.UPLOAD_TOO_LARGE
+
+
+def test_long_annotations_are_left_out_of_lists_alone() -> None:
+    for length, listed in ((limits.ANNOTATIONS_LISTED - 1, True), (limits.ANNOTATIONS_LISTED, False)):
+        document = image(annotations={"a": "x" * length})
+        found = read(document)
+        assert found.annotations == (("a", "x" * length),)
+        assert content(found, SUBJECT, dumped(document)).annotations == (found.annotations if listed else ())
 
 
 def test_a_key_given_twice_is_malformed() -> None:
