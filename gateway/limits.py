@@ -87,7 +87,7 @@ CLOCK_SKEW_SECONDS: Final = 60  # a proved time may be this far ahead of ours (C
 # --- OCI ----------------------------------------------------------------------------------------------------------
 MANIFEST_BYTES: Final = 4 * MIB  # what the distribution specification asks registries to take at least
 MANIFEST_LINKS: Final = 4096  # count of layers or children; overlayfs ends at 128, an artifact has one layer a file
-ANNOTATIONS: Final = 1024  # count, of one manifest or descriptor; Helm's and buildx's have some ten, the specification's tests 390
+ANNOTATIONS: Final = 1024  # count, of one manifest or descriptor; buildx's have ten, the specification's own tests 390
 ANNOTATIONS_LISTED: Final = 64 * KIB  # the same, all their text, in a list of referrers; cosign's have some 10 KiB
 TAGS_PER_PUSH: Final = 10  # count of `?tag=`; the distribution specification's own
 INDEX_MANIFESTS: Final = 256  # count an index reaches; the official multi-platform images have some 20
