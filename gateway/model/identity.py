@@ -94,6 +94,7 @@ FIELDS: Final = (
     Field("visibility", Shape.TEXT, 22, None, "repository_visibility", "project_visibility"),
     Field("environment", Shape.TEXT, 23, None, "environment", "environment"),
 )
+_PLAIN_FIELDS: Final = tuple(row for row in FIELDS if row.shape in _PLAIN)
 # Known, and no field: workflow name (.4), build signer digest (.10), build config digest (.19), username (.7).
 
 GITHUB_ISSUER: Final = "https://token.actions.githubusercontent.com"
@@ -124,7 +125,7 @@ def from_certificate(subject: str, extensions: Mapping[int, str]) -> Identity:
     server, repository = repository_of(said["repository"])
     owner_server, owner = _split_uri(said["owner"])
     run, attempt = run_of(said["run"], server, repository)
-    found = {row.name: plain(row.shape, said[row.name]) for row in FIELDS if row.shape in _PLAIN}
+    found = {row.name: plain(row.shape, said[row.name]) for row in _PLAIN_FIELDS}
     ref, github = found["ref"], _github_server(found["issuer"]) is not None
     return Identity(
         **found
@@ -145,13 +146,15 @@ def _said(row: Field, extensions: Mapping[int, str]) -> str | None:
     """Return the text of a row's extension, the legacy one in the new one's spelling where only that is there."""
     new = None if row.fulcio is None else extensions.get(row.fulcio)
     old = None if row.legacy is None else extensions.get(row.legacy)
-    if old is not None and row.shape is Shape.REPOSITORY:  # a bare path, which only GitHub's certificates had
+    if old is None:
+        return new
+    if row.shape is Shape.REPOSITORY:  # a bare path, which only GitHub's certificates had
         if new is None:
             return f"{_GITHUB_SERVER}/{old}" if extensions.get(1) == GITHUB_ISSUER else None
         old = new if repository_of(new)[1] == old else old
-    if old is not None and new is not None and old != new:
+    if new is not None and old != new:
         raise Contradiction(row.name)
-    return new if new is not None else old
+    return old
 
 
 def from_claims(claims: Mapping[str, object], *, gitlab: bool) -> Identity:
@@ -188,7 +191,7 @@ def plain(shape: Shape, value: str | None) -> str | None:
         return None
     if shape is Shape.REF:
         return value if _REF.fullmatch(value) and not _REF_FORBIDDEN.search(value) else None
-    pattern = {Shape.NUMBER: _NUMBER, Shape.COMMIT: _COMMIT}.get(shape, _TEXT)
+    pattern = _NUMBER if shape is Shape.NUMBER else _COMMIT if shape is Shape.COMMIT else _TEXT
     return value if pattern.fullmatch(value) else None
 
 

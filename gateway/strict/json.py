@@ -10,7 +10,6 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final, NoReturn, TypeAlias, TypeVar
 
 from gateway import limits
@@ -40,19 +39,17 @@ _SURROGATE_ESCAPE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 def parse(data: bytes | str, about: str, *, limit: int) -> Json:
     """Read one whole document of at most `limit` bytes; raises `Malformed` or `TooLarge`."""
     text = _decoded(data, about, limit)
+    _bound_tokens(text, about, limit)
     _bound_depth(text, about)
-    rules = _Rules(about)
     try:
-        value: Json = json.loads(
-            text,
-            object_pairs_hook=rules.object,
-            parse_int=rules.integer,
-            parse_float=rules.fraction,
-            parse_constant=rules.constant,
-        )
+        value: Json = _DECODER.decode(text)
     except json.JSONDecodeError as error:
         raise Malformed(about, f"not JSON: {error.msg} (line {error.lineno}, column {error.colno})") from None
-    if _SURROGATE_ESCAPE.search(text):
+    except _Broken as error:
+        raise Malformed(about, error.problem) from None
+    except _TooLong:
+        raise TooLarge(about, f"{limits.JSON_NUMBER_DIGITS} digits for a number") from None
+    if "\\u" in text and _SURROGATE_ESCAPE.search(text):
         _refuse_lone_surrogates(value, about)
     return value
 
@@ -71,15 +68,20 @@ def expect(value: Json, kind: type[K], about: str) -> K:
 
 def field(obj: Mapping[str, Json], key: str, kind: type[K], about: str) -> K:
     """Return a field that must be there; `about` is what the object is, and errors name `about.key`."""
+    value = obj.get(key)
+    if type(value) is kind:
+        return value
     if key not in obj:
         raise Malformed(f"{about}.{key}", f"missing; expected {_NAMES[kind]}")
-    return expect(obj[key], kind, f"{about}.{key}")
+    return expect(value, kind, f"{about}.{key}")
 
 
 def optional(obj: Mapping[str, Json], key: str, kind: type[K], about: str) -> K | None:
     """Return a field that may be absent; null counts as absent, as in proto-JSON."""
     value = obj.get(key)
-    return None if value is None else expect(value, kind, f"{about}.{key}")
+    if value is None or type(value) is kind:
+        return value
+    return expect(value, kind, f"{about}.{key}")
 
 
 def items(obj: Mapping[str, Json], key: str, kind: type[K], about: str, *, most: int) -> list[K]:
@@ -97,35 +99,51 @@ def only(obj: Mapping[str, Json], known: frozenset[str], about: str) -> None:
             raise Malformed(about, f"unknown key {key[:60]!r}")
 
 
-@dataclass(frozen=True, slots=True)
-class _Rules:
-    """What Python's reader calls for each object and number."""
+class _Broken(Exception):
+    """A rule that a document breaks; the reader's hooks do not know what the document is."""
 
-    about: str
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
 
-    def object(self, found: list[tuple[str, Json]]) -> dict[str, Json]:
-        made = dict(found)
-        if len(made) != len(found):
-            raise Malformed(self.about, f"the key {_first_repeated(found)[:60]!r} is given twice in one object")
-        return made
 
-    def integer(self, digits: str) -> int:
-        self._bound(digits)
-        return int(digits)
+class _TooLong(Exception):
+    """A number of too many digits."""
 
-    def fraction(self, digits: str) -> float:
-        self._bound(digits)
-        value = float(digits)
-        if not math.isfinite(value):
-            raise Malformed(self.about, "a number that is not finite")
-        return value
 
-    def constant(self, word: str) -> NoReturn:
-        raise Malformed(self.about, f"{word} is not JSON")
+def _object(found: list[tuple[str, Json]]) -> dict[str, Json]:
+    made = dict(found)
+    if len(made) != len(found):
+        raise _Broken(f"the key {_first_repeated(found)[:60]!r} is given twice in one object")
+    return made
 
-    def _bound(self, digits: str) -> None:
-        if len(digits) > limits.JSON_NUMBER_DIGITS:
-            raise TooLarge(self.about, f"{limits.JSON_NUMBER_DIGITS} digits for a number")
+
+def _integer(digits: str) -> int:
+    _bound_digits(digits)
+    return int(digits)
+
+
+def _fraction(digits: str) -> float:
+    _bound_digits(digits)
+    value = float(digits)
+    if not math.isfinite(value):
+        raise _Broken("a number that is not finite")
+    return value
+
+
+def _constant(word: str) -> NoReturn:
+    raise _Broken(f"{word} is not JSON")
+
+
+def _bound_digits(digits: str) -> None:
+    if len(digits) > limits.JSON_NUMBER_DIGITS:
+        raise _TooLong
+
+
+# Built once: to build one costs as much as to read a small document.
+_DECODER: Final = json.JSONDecoder(
+    object_pairs_hook=_object, parse_int=_integer, parse_float=_fraction, parse_constant=_constant
+)
 
 
 def _decoded(data: bytes | str, about: str, limit: int) -> str:
@@ -141,6 +159,16 @@ def _decoded(data: bytes | str, about: str, limit: int) -> str:
     if text.startswith("\ufeff"):
         raise Malformed(about, "starts with a byte order mark")
     return text
+
+
+def _bound_tokens(text: str, about: str, limit: int) -> None:
+    """Bound the number of values: a mebibyte of `{}` is half a second of work, and its garbage stops every thread.
+
+    Commas and brackets inside strings count too; written by anyone but an attacker, a value takes over 16 bytes.
+    """
+    most = max(limits.JSON_TOKENS, limit // limits.JSON_TOKEN)
+    if len(text) > most and text.count(",") + text.count("[") + text.count("{") > most:
+        raise TooLarge(about, f"{most} values")
 
 
 def _bound_depth(text: str, about: str) -> None:

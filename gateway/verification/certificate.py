@@ -24,7 +24,7 @@ from gateway.verification.keys import PublicKey, public_key
 E = TypeVar("E", bound=x509.ExtensionType)
 
 _USERNAME: Final = f"{FULCIO_ARC}.7"
-_FULCIO: Final = {number: x509.ObjectIdentifier(f"{FULCIO_ARC}.{number}") for number in range(1, 24)}
+_FULCIO: Final = {x509.ObjectIdentifier(f"{FULCIO_ARC}.{number}"): number for number in range(1, 24)}
 _FIRST_UTF8: Final = 8  # extensions before it hold raw text, from it on a DER UTF8String
 _SANDBOX: Final = x509.ObjectIdentifier(SANDBOX_OID)
 _UTF8_STRING: Final = 0x0C
@@ -94,7 +94,7 @@ class Issuer:
 
     def issued(self, child: x509.Certificate, authority_id: bytes | None) -> bool:
         """Whether the child names this issuer, and this issuer's key signed it; validity is not looked at."""
-        if child.issuer != self.name or (authority_id and self.key_id and authority_id != self.key_id):
+        if (authority_id and self.key_id and authority_id != self.key_id) or child.issuer != self.name:
             return False
         try:
             _verify_signature(child, self.key)
@@ -293,11 +293,11 @@ def _subject(extensions: _Extensions) -> str | None:
 def _fulcio(extensions: _Extensions) -> dict[int, str]:
     """Return Fulcio's extensions by last arc; what is not text is left out, so that it never matches."""
     found: dict[int, str] = {}
-    for number, oid in _FULCIO.items():
-        extension = extensions.get(oid)
-        if extension is None or not isinstance(extension.value, x509.UnrecognizedExtension):
+    for oid, extension in extensions.items():
+        number, value = _FULCIO.get(oid), extension.value
+        if number is None or not isinstance(value, x509.UnrecognizedExtension):
             continue
-        raw = extension.value.value
+        raw = value.value
         text = _raw_text(raw) if number < _FIRST_UTF8 else _utf8(raw)
         if text is not None:
             found[number] = text

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from gateway.errors import Malformed
 
@@ -18,11 +17,10 @@ GENERALIZED_TIME: Final = 0x18
 CONTEXT_0: Final = 0xA0
 CONTEXT_1: Final = 0xA1
 _ABOUT: Final = "timestamp token"
-_TIME: Final = re.compile(r"([0-9]{14})(?:\.([0-9]{1,9}))?Z")
+_TIME: Final = re.compile(r"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(?:\.(\d{1,9}))?Z", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class Element:
+class Element(NamedTuple):
     """One element: its tag, the bytes of its value, and the whole of it as it stood."""
 
     tag: int
@@ -48,10 +46,11 @@ def elements(data: bytes) -> list[Element]:
             if length < 0x80 or length >> (8 * (count - 1)) == 0:
                 raise Malformed(_ABOUT, "an element's length is not minimal")
             start += count
-        if start + length > end:
+        stop = start + length
+        if stop > end:
             raise Malformed(_ABOUT, "an element is longer than what holds it")
-        found.append(Element(tag, data[start : start + length], data[at : start + length]))
-        at = start + length
+        found.append(Element(tag, data[start:stop], data[at:stop]))
+        at = stop
     return found
 
 
@@ -84,8 +83,9 @@ def generalized_time(element: Element) -> datetime:
     found = _TIME.fullmatch(text)
     if found is None:
         raise Malformed(_ABOUT, "not a time in UTC")
+    year, month, day, hour, minute, second = (int(digits) for digits in found.groups()[:-1])
+    microsecond = int((found[7] or "")[:6].ljust(6, "0"))
     try:
-        seconds = datetime.strptime(found[1], "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+        return datetime(year, month, day, hour, minute, second, microsecond, UTC)
     except ValueError as error:
         raise Malformed(_ABOUT, "not a time") from error
-    return seconds.replace(microsecond=int((found[2] or "")[:6].ljust(6, "0")))

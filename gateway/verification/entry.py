@@ -25,9 +25,7 @@ _ABOUT: Final = "log entry body"
 _V2_ALGORITHMS: Final = {"SHA2_256": "sha256", "SHA2_384": "sha384", "SHA2_512": "sha512"}
 _SIZES: Final = {"sha256": 32, "sha384": 48, "sha512": 64}
 _HASHERS: Final = {"sha256": hashlib.sha256, "sha384": hashlib.sha384, "sha512": hashlib.sha512}
-_PEM: Final = re.compile(
-    r"\s*-----BEGIN (?P<kind>CERTIFICATE|PUBLIC KEY)-----(?P<body>[A-Za-z0-9+/=\s]+)-----END (?P=kind)-----"
-)
+_PEM: Final = re.compile(r"\s*-----BEGIN (?P<kind>CERTIFICATE|PUBLIC KEY)-----(?P<body>[^-]+)-----END (?P=kind)-----")
 _VERIFIER: Final = 64 * limits.KIB  # bytes of one certificate or key; a release's chain is some 6 KiB
 
 

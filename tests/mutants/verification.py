@@ -120,7 +120,7 @@ MUTANTS: Final = (
     Mutant(f"{ROOM}/trust_root.py", "return self.start <= time and", "return True and"),
     Mutant(f"{ROOM}/trust_root.py", "if issuers and not issuers[0].issued(first, None):", "if False:"),
     Mutant(f"{ROOM}/trust_root.py", "self.issuers[0].issued(one, None)", "True"),
-    Mutant(f"{ROOM}/certificate.py", "if child.issuer != self.name or (", "if ("),
+    Mutant(f"{ROOM}/certificate.py", " or child.issuer != self.name:", ":"),
     Mutant(f"{ROOM}/certificate.py", "_verify_signature(child, self.key)\n", "pass\n"),
     Mutant(f"{ROOM}/certificate.py", "return found if _depths_hold(found) else None", "return found"),
     Mutant(f"{ROOM}/certificate.py", "if usage is not None and not usage.key_cert_sign:", "if False:"),

@@ -85,6 +85,22 @@ def test_a_document_past_a_bound_is_too_large(text: str) -> None:
             parse(data, "document", limit=LIMIT)
 
 
+@pytest.mark.parametrize("value", ["{}", "[]", '""', "1"])
+def test_a_document_of_too_many_values_is_too_large(value: str) -> None:
+    most = limits.JSON_TOKENS
+    assert parse(_many(value, most // 2), "document", limit=limits.MIB)
+    with pytest.raises(TooLarge, match=f"{most} values"):
+        parse(_many(value, most + 1), "document", limit=limits.MIB)
+
+
+def test_a_longer_document_may_hold_more_values() -> None:
+    assert parse(_many("1", limits.JSON_TOKENS + 1), "document", limit=2 * limits.MIB)
+
+
+def _many(value: str, count: int) -> str:
+    return f"[{','.join([value] * count)}]"
+
+
 def test_a_lone_surrogate_in_text_is_refused() -> None:
     with pytest.raises(Malformed, match="not UTF-8"):
         parse('"\ud800"', "document", limit=LIMIT)
