@@ -1,83 +1,20 @@
-"""A real docker-registry (Debian's, without a referrers API) on a port of this machine; one credential may use it."""
+"""The demo's docker-registry (Debian's 2.8, without a referrers API), for a test that needs one."""
 
 from __future__ import annotations
 
-import base64
-import http.client
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.demo.processes import Program, ProgramError, free_port
+from gateway.demo.docker_registry import DockerRegistry
+from gateway.demo.docker_registry import docker_registry as running
 from tests.lab.tools import need
 
-PASSWORD = "lab-registry-secret"
-_HASHED = "$2b$04$abcdefghijklmnopqrstuu75qUxAfAOP0QbqPomfaeRvf3cALlnoK"  # of it; the registry takes bcrypt only
-_CONFIG = """\
-version: 0.1
-log: {{level: warn, accesslog: {{disabled: true}}}}
-storage: {{filesystem: {{rootdirectory: {root}}}, delete: {{enabled: true}}}}
-http: {{addr: "127.0.0.1:{port}", secret: lab}}
-auth: {{htpasswd: {{realm: lab, path: {htpasswd}}}}}
-"""
-
-
-@dataclass(frozen=True)
-class DockerRegistry:
-    """A running docker-registry: its address, its storage, and the credential that may use it."""
-
-    url: str
-    storage: Path
-    credential: str
-
-    def get(self, path: str, accept: str = "*/*") -> tuple[int, bytes]:
-        """Ask it directly, as nobody but the gateway may."""
-        connection = http.client.HTTPConnection(self.url.removeprefix("http://"), timeout=10)
-        authorization = base64.b64encode(self.credential.encode()).decode()
-        try:
-            connection.request("GET", path, headers={"Accept": accept, "Authorization": f"Basic {authorization}"})
-            answer = connection.getresponse()
-            return answer.status, answer.read()
-        finally:
-            connection.close()
-
-    def tags(self, repository: str) -> set[str]:
-        """The tags it has of a repository."""
-        status, body = self.get(f"/v2/{repository}/tags/list")
-        return set(json.loads(body)["tags"] or ()) if status == http.HTTPStatus.OK else set()
+__all__ = ["DockerRegistry", "docker_registry"]
 
 
 @contextmanager
 def docker_registry(folder: Path) -> Iterator[DockerRegistry]:
-    """Run one whose whole state lies in `folder`."""
-    program = need("docker-registry")
-    folder.mkdir(parents=True, exist_ok=True)
-    htpasswd, config, storage = folder / "htpasswd", folder / "config.yml", folder / "storage"
-    htpasswd.write_text(f"gateway:{_HASHED}\n")
-    for attempt in range(5):  # a port that was free may be taken before the server asks for it
-        port = free_port()
-        config.write_text(_CONFIG.format(root=storage, port=port, htpasswd=htpasswd))
-        running = Program([program, "serve", str(config)], folder / "registry.log", cwd=folder)
-        try:
-            running.wait_until(lambda port=port: _answers(port))  # type: ignore[misc]
-        except ProgramError:
-            running.stop()
-            if attempt == 4:
-                raise
-            continue
-        with running:
-            yield DockerRegistry(f"http://127.0.0.1:{port}", storage, f"gateway:{PASSWORD}")
-        return
-
-
-def _answers(port: int) -> bool:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-    try:
-        connection.request("GET", "/v2/")
-        return connection.getresponse().status == http.HTTPStatus.UNAUTHORIZED
-    except OSError:
-        return False
-    finally:
-        connection.close()
+    """Run one whose whole state lies in `folder`; skip the test where there is none."""
+    with running(need("docker-registry"), folder) as registry:
+        yield registry
