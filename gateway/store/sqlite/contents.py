@@ -69,8 +69,7 @@ def sight(connection: sqlite3.Connection, place: Place, digest: Digest) -> Sight
     if connection.execute("SELECT 1 FROM revoked WHERE ? = 'sha256:' || sha256", (str(digest),)).fetchone():
         return Sight.HIDDEN
     row = connection.execute(
-        f"SELECT shown, noted IS NOT NULL OR {_REVOKED} FROM contents"  # noqa: S608 - constants
-        " WHERE registry = ? AND repository = ? AND digest = ?",
+        "SELECT shown, noted IS NOT NULL FROM contents WHERE registry = ? AND repository = ? AND digest = ?",
         (place.registry, place.repository, str(digest)),
     ).fetchone()
     shown, ours = row or (0, 0)

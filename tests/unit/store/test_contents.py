@@ -121,7 +121,11 @@ async def test_a_repository_shows_nothing_to_another(store: Store) -> None:
         Sight.UNKNOWN,
         Sight.HIDDEN,
     ]
-    assert await store.contents.sight(Place("other", PLACE.repository), digest("image")) is Sight.UNKNOWN
+    other = Place("other", PLACE.repository)
+    assert await store.contents.sight(other, digest("image")) is Sight.UNKNOWN
+    await journal(store, manifest("image"), place=other)
+    await accept(store, "image", "again")
+    assert await store.contents.sight(other, digest("image")) is Sight.HIDDEN
 
 
 async def test_a_manifest_that_came_as_a_blob_first_is_known_with_what_it_is_made_of(store: Store) -> None:
@@ -204,8 +208,11 @@ async def test_referrers_are_listed_oldest_first_and_only_of_their_own_subject(s
     for n, word in enumerate(("b", "a", "c")):
         await store.contents.journal(PLACE, manifest(word, subject="image"), AT + timedelta(seconds=n))
     await journal(store, manifest("d", "image", subject="other"))
+    # One that came as a blob first is as old as that.
+    await journal(store, blob("e"))
+    await store.contents.journal(PLACE, manifest("e", "bundle", subject="image"), AT + timedelta(seconds=9))
     await journal(store, manifest("e", subject="image"), place=ELSEWHERE)
-    assert [one.digest for one in await store.contents.referrers(PLACE, digest("image"))] == list(map(digest, "bac"))
+    assert [one.digest for one in await store.contents.referrers(PLACE, digest("image"))] == list(map(digest, "beac"))
 
 
 # --- what is taken back -------------------------------------------------------------------------------------------
@@ -254,6 +261,21 @@ async def test_deleted_content_is_hidden_with_what_it_alone_showed_and_its_tags_
     assert await sights(store, "image", "layer", "config") == [Sight.HIDDEN, Sight.HIDDEN, Sight.SHOWN]
     assert await store.contents.tags(PLACE) == {"2.0": digest("second")}
     await store.contents.drop(PLACE, digest("never came"))
+
+
+async def test_content_deleted_in_one_repository_keeps_its_tags_in_another(store: Store) -> None:
+    record = images.record("elsewhere", "image")
+    assert record.case is not None
+    there = replace(record, case=replace(record.case, upload=images.upload("image", "1.0", ELSEWHERE)))
+    await journal(store, manifest("image"))
+    await journal(store, manifest("image"), place=ELSEWHERE)
+    await publish(store, "image", "1.0")
+    await store.begin(there, images.intent(there))
+    await store.settle("elsewhere", Settlement.PUBLISHED, "", AT)
+    await store.contents.drop(PLACE, digest("image"))
+    assert await store.contents.tags(PLACE) == {}
+    assert await store.contents.tags(ELSEWHERE) == {"1.0": digest("image")}
+    assert await sights(store, "image", place=ELSEWHERE) == [Sight.SHOWN]
 
 
 async def test_deleted_evidence_is_no_referrer_until_it_comes_again(store: Store) -> None:
