@@ -96,7 +96,7 @@ quick: $(INSTALLED) ## the tests that need no other program and take under a min
 	@$(BIN)/pytest -q -m "not slow" tests/unit tests/contract tests/corpus $(ARGS)
 
 .PHONY: mutants
-mutants: $(INSTALLED) ## break each check of policy, verification and the record of images once and see a test fail (minutes; ARGS=signer.py)
+mutants: $(INSTALLED) ## break each check of policy, verification, the record of images and OCI once and see a test fail (minutes; ARGS=signer.py)
 	@$(BIN)/python -m tests.mutants.all $(ARGS)
 
 SECONDS ?= 60

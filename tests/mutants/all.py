@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 
 from tests.lab.mutation import run
-from tests.mutants import policy, store, verification
+from tests.mutants import oci, policy, store, verification
 
 
 def main(wanted: str) -> int:
     """Run the rooms that have a mutant of such a file, each with its own tests."""
-    rooms = [room for room in (policy, store, verification) if any(wanted in mutant.file for mutant in room.MUTANTS)]
+    every = (policy, store, verification, oci)
+    rooms = [room for room in every if any(wanted in mutant.file for mutant in room.MUTANTS)]
     return max((run(room.MUTANTS, room.TESTS, wanted) for room in rooms), default=1)
 
 

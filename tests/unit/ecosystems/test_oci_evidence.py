@@ -97,7 +97,8 @@ def test_of_a_referrer_only_its_layers_are_read() -> None:
         referrer(layers=[described(BUNDLE, b"bundle"), described(LAYER, b"layer")]),
         referrer(layers=[described("application/vnd.in-toto+json", b"statement")]),
         referrer(layers=[described("application/json", b"bundle")]),
-        referrer(config=described(EMPTY, b"{ }")), referrer(config=described(EMPTY, NOTHING) | {"size": 3}),
+        referrer(config=described(EMPTY, b"{ }")), referrer(config=described(EMPTY, b"[]")),
+        referrer(config=described(EMPTY, NOTHING) | {"size": 3}),
         referrer(config=described(CONFIG, NOTHING)), referrer(config=described("application/json", NOTHING)),
     ],
 )  # fmt: skip
@@ -136,6 +137,13 @@ def test_a_blob_that_is_not_its_descriptors_is_not_read(served: bytes) -> None:
     assert found is not None
     with pytest.raises(Malformed, match="other bytes"):
         claimed(found, {digest_of(b"bundle"): served})
+
+
+def test_a_blob_of_another_size_than_its_descriptor_says_is_not_read() -> None:
+    found = candidate(read(referrer(layers=[described(BUNDLE, b"bundle") | {"size": 7}])))
+    assert found is not None
+    with pytest.raises(Malformed, match="other bytes"):
+        claimed(found, {digest_of(b"bundle"): b"bundle"})
 
 
 # --- (b) cosign's older way ----------------------------------------------------------------------------------------
@@ -187,7 +195,7 @@ def test_a_stated_subject_is_the_one_that_is_signed() -> None:
         {"architecture": "amd64"}, {"os": "linux"}, {"config": {"Cmd": ["sh"]}}, {"config": None}, {"author": "x"},
         {"rootfs": {"type": "layers", "diff_ids": []}},
         {"rootfs": {"type": "x", "diff_ids": [str(digest_of(payload()))]}},
-        {"history": [{"created_by": "x"}]}, {"history": None}, {"created": "now"}, {"created": None}, {"x": ""},
+        {"history": [{"created_by": "0001"}]}, {"history": None}, {"created": "now"}, {"created": None}, {"x": ""},
         {"history": [{"created": ["0001-01-01T00:00:00Z"]}]},
     ],
 )  # fmt: skip
