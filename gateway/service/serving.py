@@ -98,7 +98,6 @@ async def serve_on(
         parts.spool.clear()
         for one in parts.served:  # read once, so that the first reader does not wait for it
             await parts.store.vouched(one.registry.name)
-            await parts.store.accepted(one.registry.name)
         await publisher.settle_open(parts.served)
         await images.settle_open(parts.depots)
         runner = web.ServerRunner(

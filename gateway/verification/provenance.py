@@ -110,10 +110,12 @@ def _github_workflow(said: _Said) -> Mapping[str, str | None]:
     workflow = json.optional(said.parameters, "workflow", dict, _ABOUT) or {}
     github = json.optional(said.internal, "github", dict, _ABOUT) or {}
     server, repository = repository_of(_text(workflow, "repository"))
+    ref = plain(Shape.REF, _text(workflow, "ref"))
+    _same_source(said.dependencies, server, repository, ref)
     found = {
         "server": server,
         "repository": repository,
-        "ref": plain(Shape.REF, _text(workflow, "ref")),
+        "ref": ref,
         "workflow": path_of(_text(workflow, "path")),
         "commit": _commit(said.dependencies, server, repository),
         "trigger": plain(Shape.TEXT, _text(github, "event_name")),
@@ -150,7 +152,7 @@ def _github_environment(said: _Said) -> Mapping[str, str | None]:
 
 
 def _gitlab_runner(said: _Said) -> Mapping[str, str | None]:
-    """GitLab's runner, and the npm CLI in GitLab CI."""
+    """GitLab's runner."""
     uri = _text(said.parameters, "source") or _text(said.source, "uri") or ""
     server, repository = repository_of(uri.removeprefix("git+").removesuffix(".git"))
     digest = json.optional(said.source, "digest", dict, _ABOUT) or {}
@@ -165,6 +167,20 @@ def _gitlab_runner(said: _Said) -> Mapping[str, str | None]:
         "run": job,
         "build_signer": None,
         "runner": None,
+    }
+
+
+def _npm_in_gitlab(said: _Said) -> Mapping[str, str | None]:
+    """The npm CLI in GitLab CI: the job's variables are its parameters, and the job is named by its address."""
+    found = dict(_gitlab_runner(said))
+    run, _ = run_of(said.invocation, found["server"], found["repository"])
+    variables = said.parameters
+    return found | {
+        "workflow": path_of(_text(variables, "CI_CONFIG_PATH")),
+        "repository_id": _number(variables, "CI_PROJECT_ID"),
+        "owner_id": _number(variables, "CI_PROJECT_NAMESPACE_ID"),
+        "trigger": plain(Shape.TEXT, _text(variables, "CI_PIPELINE_SOURCE")),
+        "run": run,
     }
 
 
@@ -203,6 +219,25 @@ _GITHUB_ENVIRONMENT: Final = BuildType(
 )
 _CONTAINER_BASED: Final = BuildType(frozenset({"source", "configPath", "builderImage"}), _github_environment)
 _GITLAB: Final = BuildType(frozenset({"entryPoint", "source", "variables"}), _gitlab_runner)
+# What the npm CLI writes down of a job of GitLab CI, each with CI_ before it (libnpmpublish, provenance.js).
+_VARIABLES: Final = (
+    "API_GRAPHQL_URL API_V4_URL BUILD_BEFORE_SHA BUILD_ID BUILD_NAME BUILD_REF BUILD_REF_NAME BUILD_REF_SLUG "
+    "BUILD_STAGE COMMIT_BEFORE_SHA COMMIT_BRANCH COMMIT_REF_NAME COMMIT_REF_PROTECTED COMMIT_REF_SLUG COMMIT_SHA "
+    "COMMIT_SHORT_SHA COMMIT_TIMESTAMP COMMIT_TITLE CONFIG_PATH DEFAULT_BRANCH "
+    "DEPENDENCY_PROXY_DIRECT_GROUP_IMAGE_PREFIX DEPENDENCY_PROXY_GROUP_IMAGE_PREFIX DEPENDENCY_PROXY_SERVER "
+    "DEPENDENCY_PROXY_USER JOB_ID JOB_NAME JOB_NAME_SLUG JOB_STAGE JOB_STARTED_AT JOB_URL NODE_TOTAL PAGES_DOMAIN "
+    "PAGES_URL PIPELINE_CREATED_AT PIPELINE_ID PIPELINE_IID PIPELINE_SOURCE PIPELINE_URL PROJECT_CLASSIFICATION_LABEL "
+    "PROJECT_DESCRIPTION PROJECT_ID PROJECT_NAME PROJECT_NAMESPACE PROJECT_NAMESPACE_ID PROJECT_PATH "
+    "PROJECT_PATH_SLUG PROJECT_REPOSITORY_LANGUAGES PROJECT_ROOT_NAMESPACE PROJECT_TITLE PROJECT_URL "
+    "PROJECT_VISIBILITY REGISTRY REGISTRY_IMAGE REGISTRY_USER RUNNER_DESCRIPTION RUNNER_ID RUNNER_TAGS SERVER_HOST "
+    "SERVER_NAME SERVER_PORT SERVER_PROTOCOL SERVER_REVISION SERVER_SHELL_SSH_HOST SERVER_SHELL_SSH_PORT SERVER_URL "
+    "SERVER_VERSION SERVER_VERSION_MAJOR SERVER_VERSION_MINOR SERVER_VERSION_PATCH TEMPLATE_REGISTRY_HOST"
+)
+_NPM_IN_GITLAB: Final = BuildType(
+    frozenset({*(f"CI_{name}" for name in _VARIABLES.split()), "CI", "GITLAB_CI", "GITLAB_FEATURES"})
+    | {"GITLAB_USER_ID", "GITLAB_USER_LOGIN", "RUNNER_GENERATE_ARTIFACTS_METADATA"},
+    _npm_in_gitlab,
+)
 _CLOUD_BUILD: Final = BuildType(frozenset({"buildConfigSource", "substitutions"}), _cloud_build)
 _TEKTON: Final = BuildType(frozenset({"runSpec"}), _tekton)
 _GENERATOR: Final = f"{_GITHUB}/slsa-framework/slsa-github-generator"
@@ -218,7 +253,7 @@ BUILD_TYPES: Final[Mapping[str, BuildType]] = {
     f"{_GENERATOR}/delegator-generic@v0": _GITHUB_ENVIRONMENT,
     f"{_GENERATOR}/delegator-lowperms-generic@v0": _GITHUB_ENVIRONMENT,
     "https://slsa.dev/container-based-build/v0.1?draft": _CONTAINER_BASED,
-    f"{_GITHUB}/npm/cli/gitlab/v0alpha1": _GITLAB,
+    f"{_GITHUB}/npm/cli/gitlab/v0alpha1": _NPM_IN_GITLAB,
     "https://cloud.google.com/build/gcb-buildtypes/google-worker/v1": _CLOUD_BUILD,
     "https://tekton.dev/chains/v2/slsa": _TEKTON,
     "https://tekton.dev/chains/v2/slsa-tekton": _TEKTON,
@@ -257,6 +292,14 @@ def _git(uri: str | None) -> tuple[str | None, str | None, str | None]:
         return None, None, None
     place, _, ref = uri.removeprefix("git+").partition("@")
     return *repository_of(place.removesuffix(".git")), plain(Shape.REF, ref)
+
+
+def _same_source(dependencies: tuple[Object, ...], server: str | None, repository: str | None, ref: str | None) -> None:
+    """What was checked out is the workflow's own source, where both are told, or the predicate contradicts itself."""
+    sources = [one for dependency in dependencies if (one := _git(_text(dependency, "uri")))[1] is not None]
+    own = (server, repository, ref)
+    if sources and None not in own and not any(one in {own, (server, repository, None)} for one in sources):
+        raise Malformed(f"{_ABOUT}.resolvedDependencies", "another source than the workflow's")
 
 
 def _first_uri(dependencies: tuple[Object, ...]) -> str | None:

@@ -86,6 +86,33 @@ def test_github_provenance_fills_what_a_certificate_would() -> None:
     assert (found.build_type, found.unknown_parameters) == (GITHUB_TYPE, ())
 
 
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "git+https://github.com/mallory/libs@refs/tags/v1.0.0",
+        "git+https://git.acme.example/acme/libs@refs/tags/v1.0.0",
+        f"git+{REPOSITORY}@refs/heads/main",
+    ],
+)
+def test_another_source_than_the_workflows_own_is_malformed(uri: str) -> None:
+    with pytest.raises(Malformed, match="another source"):
+        read(github(resolvedDependencies=[{"uri": uri, "digest": {"gitCommit": COMMIT}}]))
+
+
+@pytest.mark.parametrize(("uri", "commit"), [(f"git+{REPOSITORY}", COMMIT), ("pkg:docker/ubuntu@24.04", None)])
+def test_a_source_may_come_without_a_ref_or_be_left_out(uri: str, commit: str | None) -> None:
+    found = read(github(resolvedDependencies=[{"uri": uri, "digest": {"gitCommit": COMMIT}}])).build
+    assert (found.repository, found.ref, found.commit) == ("acme/libs", "refs/tags/v1.0.0", commit)
+
+
+def test_more_may_have_been_checked_out_than_the_workflows_own_source() -> None:
+    own = github()["buildDefinition"]["resolvedDependencies"]
+    other = [{"uri": "git+https://github.com/acme/tools@refs/heads/main", "digest": {"gitCommit": "b" * 40}}]
+    for dependencies in (own + other, other + own):
+        found = read(github(resolvedDependencies=dependencies)).build
+        assert (found.repository, found.ref, found.commit) == ("acme/libs", "refs/tags/v1.0.0", COMMIT)
+
+
 def test_an_external_parameter_that_the_build_type_does_not_define_is_listed() -> None:
     parameters = github()["buildDefinition"]["externalParameters"]
     found = read(github(externalParameters=parameters | {"inputs": {}, "sideDoor": 1, "backDoor": 2}))
@@ -121,7 +148,8 @@ def test_a_hostile_text_gives_none(field: str, value: str, name: str) -> None:
 
 def test_a_commit_counts_only_for_the_repository_that_was_built() -> None:
     other = [{"uri": "git+https://github.com/evil/libs@refs/tags/v1.0.0", "digest": {"gitCommit": COMMIT}}]
-    assert read(github(resolvedDependencies=other)).build.commit is None
+    own = [{"uri": f"git+{REPOSITORY}@refs/tags/v1.0.0"}]
+    assert read(github(resolvedDependencies=other + own)).build.commit is None
     twice = [
         {"uri": f"git+{REPOSITORY}@refs/tags/v1.0.0", "digest": {"gitCommit": commit}} for commit in (COMMIT, "b" * 40)
     ]
@@ -201,6 +229,41 @@ def _v1(build_type: str, parameters: dict[str, Any], dependencies: list[Any], in
     definition = {"buildType": build_type, "externalParameters": parameters, "resolvedDependencies": dependencies}
     details = {"builder": {"id": "https://builder.example"}, "metadata": {"invocationID": invocation}}
     return {"buildDefinition": definition, "runDetails": details}
+
+
+def test_npm_in_gitlab_ci_names_its_project_and_job() -> None:
+    project = "https://gitlab.com/acme/libs"
+    source = {"uri": f"git+{project}", "digest": {"sha1": COMMIT}}
+    variables = {
+        "CI": "true",
+        "GITLAB_CI": "true",
+        "CI_CONFIG_PATH": ".gitlab-ci.yml",
+        "CI_PROJECT_ID": "1",
+        "CI_PROJECT_NAMESPACE_ID": "2",
+        "CI_PIPELINE_SOURCE": "push",
+        "CI_REGISTRY": "registry.gitlab.example",
+    }
+    predicate = {
+        "buildType": "https://github.com/npm/cli/gitlab/v0alpha1",
+        "builder": {"id": f"{project}/-/runners/12270852"},
+        "invocation": {"configSource": source | {"entryPoint": "publish"}, "parameters": variables},
+        "metadata": {"buildInvocationId": f"{project}/-/jobs/8415"},
+        "materials": [source],
+    }
+    found = read(predicate, V0_2)
+    assert found.build == Identity(
+        server="https://gitlab.com",
+        repository="acme/libs",
+        repository_id="1",
+        owner_id="2",
+        workflow=".gitlab-ci.yml",
+        commit=COMMIT,
+        trigger="push",
+        run="8415",
+    )
+    assert found.unknown_parameters == ()
+    predicate["invocation"]["parameters"] |= {"CI_EVIL": "1"}  # type: ignore[index]
+    assert read(predicate, V0_2).unknown_parameters == ("CI_EVIL",)
 
 
 def test_gitlabs_runner_names_its_source_and_job() -> None:
