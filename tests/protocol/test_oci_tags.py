@@ -108,3 +108,17 @@ async def test_a_tag_has_its_newest_push_however_its_older_holds_end(registry: D
         assert ended[sha256(two)] is Ending.RELEASED
         assert ended[sha256(one)] in {Ending.RELEASED, Ending.SUPERSEDED}
         assert await has(gate, "team/ends", "1.0") == sha256(two)
+
+
+async def test_the_page_of_a_hold_says_how_it_stands(registry: DockerRegistry, tmp_path: Path) -> None:
+    async with image_gate(tmp_path, registry.url, CREDENTIAL, policy=POLICY) as gate:
+        held = await put(gate, "team/page", "1.0", await manifest(gate, "team/page", "one"))
+        (hold,) = await gate.store.contents.open_holds(None)
+        page = f"/-/d/{hold.id}"
+        assert page in held.headers["Warning"]
+        waits = await gate.ask("GET", page, token="")
+        assert b"Waits for its evidence until" in waits.body
+        await gate.store.contents.end_hold(hold.id, Ending.EXPIRED, "its evidence did not come", gate.clock.now())
+        ended = await gate.ask("GET", page, token="", Accept="application/json")
+        assert (ended.json["outcome"], ended.json["hold"]["ending"]) == ("hold", "expired")
+        assert b"Waits" not in (await gate.ask("GET", page, token="")).body

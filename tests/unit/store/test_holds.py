@@ -227,6 +227,14 @@ async def test_an_accepted_push_ends_every_older_hold_of_its_tag_and_no_other(st
     }
 
 
+async def test_a_hold_that_has_ended_stays_as_it_ended_when_a_later_push_is_accepted(store: Store) -> None:
+    await hold(store, "h", "one")
+    await store.contents.end_hold("h", Ending.EXPIRED, "no evidence came", AT)
+    before = await store.contents.hold_of("h")
+    await publish(store, "a", "one", minute=5)
+    assert await store.contents.hold_of("h") == before
+
+
 async def test_an_accepted_push_leaves_the_holds_of_other_repositories_and_registries(store: Store) -> None:
     for id_, place in (("a", Place("images", "team/app2")), ("b", Place("other", PLACE.repository))):
         record, held = contents.held(id_, "one")
