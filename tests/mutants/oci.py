@@ -71,7 +71,7 @@ MUTANTS: Final = (
     Mutant(MANIFEST, "len(found) != size or not digest.matches(found)", "len(found) != size"),
     Mutant(MANIFEST, "return read_media_type(text) if text else", "return text if text else"),
     Mutant(MANIFEST, "    if len(found) > limits.ANNOTATIONS:\n", "    if False:\n"),
-    Mutant(MANIFEST, "for key, text in read) > limits.ANNOTATIONS_BYTES", "for key, text in read) < 0"),
+    Mutant(MANIFEST, "<= limits.ANNOTATIONS_LISTED else ()", "else ()"),
     Mutant(MANIFEST, "key.casefold() in folded", "key.lower() in folded"),
     # evidence
     Mutant(EVIDENCE, "    if len(manifest.layers) > limits.EVIDENCE_PER_DIGEST:\n", "    if False:\n"),
