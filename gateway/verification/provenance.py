@@ -9,8 +9,8 @@ These are claims: `policy` compares them with the certificate, which is proved.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from gateway.errors import Malformed
@@ -50,10 +50,14 @@ class _Said:
 
 @dataclass(frozen=True, slots=True)
 class BuildType:
-    """One build type: the external parameters it defines, and the reader of its fields."""
+    """One build type: the external parameters it defines, and the reader of its fields.
+
+    `spread`: the one of them whose members v0.2 has as its parameters, each under a name of the project's own.
+    """
 
     parameters: frozenset[str]
     read: Callable[[_Said], Mapping[str, str | None]]
+    spread: str | None = None
 
 
 def read_provenance(statement: Statement) -> Provenance | None:
@@ -65,6 +69,8 @@ def read_provenance(statement: Statement) -> Provenance | None:
     known = _build_type(build_type)
     if known is None:
         return Provenance(said.builder, build_type, Identity(), tuple(sorted(said.parameters)))
+    if known.spread is not None and statement.predicate_type == SLSA_V0_2:
+        said = replace(said, parameters={known.spread: said.parameters})
     unknown = tuple(sorted(set(said.parameters) - known.parameters))
     found = {"runner": _runner(said.builder), "build_signer": signer_of(said.builder, _GITHUB, None, github=True)}
     return Provenance(said.builder, build_type, Identity(**found | dict(known.read(said))), unknown)
@@ -151,20 +157,20 @@ def _github_environment(said: _Said) -> Mapping[str, str | None]:
     }
 
 
-def _gitlab_runner(said: _Said) -> Mapping[str, str | None]:
-    """GitLab's runner."""
+def _gitlab_job(said: _Said) -> Mapping[str, str | None]:
+    """A job of GitLab's, as its runner and GitLab itself write it."""
     uri = _text(said.parameters, "source") or _text(said.source, "uri") or ""
     server, repository = repository_of(uri.removeprefix("git+").removesuffix(".git"))
-    digest = json.optional(said.source, "digest", dict, _ABOUT) or {}
-    job = plain(Shape.NUMBER, said.invocation) or _number(said.internal, "CI_JOB_ID")
-    trigger = plain(Shape.TEXT, _text(said.internal, "CI_PIPELINE_SOURCE"))
+    variables = json.optional(said.parameters, "variables", dict, _ABOUT) or {}
+    job = said.internal.get("job")
+    within = _number(job, "id") if isinstance(job, dict) else _number(said.internal, "job")
     return {
         "server": server,
         "repository": repository,
-        "commit": plain(Shape.COMMIT, _text(digest, "sha1")) or _commit(said.dependencies, server, repository),
-        "repository_id": _number(said.internal, "CI_PROJECT_ID"),
-        "trigger": trigger,
-        "run": job,
+        "commit": _commit((said.source, *said.dependencies), server, repository),
+        "repository_id": _number(variables, "CI_PROJECT_ID"),
+        "trigger": plain(Shape.TEXT, _text(variables, "CI_PIPELINE_SOURCE") or None),
+        "run": plain(Shape.NUMBER, said.invocation) or within,
         "build_signer": None,
         "runner": None,
     }
@@ -172,7 +178,7 @@ def _gitlab_runner(said: _Said) -> Mapping[str, str | None]:
 
 def _npm_in_gitlab(said: _Said) -> Mapping[str, str | None]:
     """The npm CLI in GitLab CI: the job's variables are its parameters, and the job is named by its address."""
-    found = dict(_gitlab_runner(said))
+    found = dict(_gitlab_job(said))
     run, _ = run_of(said.invocation, found["server"], found["repository"])
     variables = said.parameters
     return found | {
@@ -185,40 +191,53 @@ def _npm_in_gitlab(said: _Said) -> Mapping[str, str | None]:
 
 
 def _cloud_build(said: _Said) -> Mapping[str, str | None]:
-    """Google Cloud Build's worker."""
+    """Google Cloud Build's worker; the source is that of the configuration unless another one is named."""
     config = json.optional(said.parameters, "buildConfigSource", dict, _ABOUT) or {}
-    server, repository = repository_of((_text(config, "repository") or "").removeprefix("git+").removesuffix(".git"))
+    source = json.optional(said.parameters, "sourceToBuild", dict, _ABOUT) or config
+    if not source:  # an inline configuration: its only git repository, as for Tekton
+        return _only_source(said.dependencies)
+    place = _text(source, "repository") or ""
+    server, repository = repository_of(place.removeprefix("git+").removesuffix(".git"))
     return {
         "server": server,
         "repository": repository,
-        "ref": plain(Shape.REF, _text(config, "ref")),
-        "workflow": path_of(_text(config, "path")),
+        "ref": plain(Shape.REF, _text(source, "ref")),
+        # A path in another repository is no workflow of this one.
+        "workflow": path_of(_text(config, "path")) if _text(config, "repository") == place else None,
         "commit": _commit(said.dependencies, server, repository),
         "build_signer": None,
     }
 
 
 def _tekton(said: _Said) -> Mapping[str, str | None]:
-    """Tekton Chains: the source is the only git repository among the dependencies, where there is just one."""
-    sources = {found for d in said.dependencies if (found := _git(_text(d, "uri")))[1] is not None}
-    if len(sources) != 1:
+    """Tekton Chains: the source is the only git repository among what is no definition of the pipeline itself."""
+    inputs = [one for one in said.dependencies if _text(one, "name") not in _DEFINITIONS]
+    return _only_source(inputs)
+
+
+def _only_source(dependencies: Sequence[Object]) -> Mapping[str, str | None]:
+    sources = {found for one in dependencies if (found := _git(_text(one, "uri")))[1] is not None}
+    if len({(server, repository) for server, repository, _ in sources}) != 1:
         return {"build_signer": None}
-    server, repository, ref = sources.pop()
+    server, repository, _ = next(iter(sources))
+    refs = {ref for *_, ref in sources}
     return {
         "server": server,
         "repository": repository,
-        "ref": ref,
-        "commit": _commit(said.dependencies, server, repository),
+        "ref": refs.pop() if len(refs) == 1 else None,
+        "commit": _commit(dependencies, server, repository),
         "build_signer": None,
     }
 
 
+# What Tekton Chains calls the dependencies that hold a pipeline's or a task's definition.
+_DEFINITIONS: Final = frozenset({"pipeline", "pipelineTask", "task"})
 _GITHUB_WORKFLOW: Final = BuildType(frozenset({"workflow", "inputs", "vars"}), _github_workflow)
 _GITHUB_ENVIRONMENT: Final = BuildType(
     frozenset({"inputs", "vars", "source", "workflow", "event_inputs"}), _github_environment
 )
 _CONTAINER_BASED: Final = BuildType(frozenset({"source", "configPath", "builderImage"}), _github_environment)
-_GITLAB: Final = BuildType(frozenset({"entryPoint", "source", "variables"}), _gitlab_runner)
+_GITLAB: Final = BuildType(frozenset({"entryPoint", "source", "variables"}), _gitlab_job, spread="variables")
 # What the npm CLI writes down of a job of GitLab CI, each with CI_ before it (libnpmpublish, provenance.js).
 _VARIABLES: Final = (
     "API_GRAPHQL_URL API_V4_URL BUILD_BEFORE_SHA BUILD_ID BUILD_NAME BUILD_REF BUILD_REF_NAME BUILD_REF_SLUG "
@@ -238,8 +257,10 @@ _NPM_IN_GITLAB: Final = BuildType(
     | {"GITLAB_USER_ID", "GITLAB_USER_LOGIN", "RUNNER_GENERATE_ARTIFACTS_METADATA"},
     _npm_in_gitlab,
 )
-_CLOUD_BUILD: Final = BuildType(frozenset({"buildConfigSource", "substitutions"}), _cloud_build)
-_TEKTON: Final = BuildType(frozenset({"runSpec"}), _tekton)
+_CLOUD_BUILD: Final = BuildType(
+    frozenset({"buildConfig", "buildConfigSource", "sourceToBuild", "substitutions"}), _cloud_build
+)
+_TEKTON: Final = BuildType(frozenset({"runSpec"}), _tekton, spread="runSpec")
 _GENERATOR: Final = f"{_GITHUB}/slsa-framework/slsa-github-generator"
 
 BUILD_TYPES: Final[Mapping[str, BuildType]] = {
@@ -254,9 +275,12 @@ BUILD_TYPES: Final[Mapping[str, BuildType]] = {
     f"{_GENERATOR}/delegator-lowperms-generic@v0": _GITHUB_ENVIRONMENT,
     "https://slsa.dev/container-based-build/v0.1?draft": _CONTAINER_BASED,
     f"{_GITHUB}/npm/cli/gitlab/v0alpha1": _NPM_IN_GITLAB,
+    "https://docs.gitlab.com/ci/pipeline_security/slsa/provenance_v1": _GITLAB,
     "https://cloud.google.com/build/gcb-buildtypes/google-worker/v1": _CLOUD_BUILD,
     "https://tekton.dev/chains/v2/slsa": _TEKTON,
     "https://tekton.dev/chains/v2/slsa-tekton": _TEKTON,
+    "https://tekton.dev/attestations/chains@v2": _TEKTON,
+    "https://tekton.dev/attestations/chains/pipelinerun@v2": _TEKTON,
     "tekton.dev/v1beta1/TaskRun": _TEKTON,
     "tekton.dev/v1beta1/PipelineRun": _TEKTON,
     "tekton.dev/v1/TaskRun": _TEKTON,
@@ -306,7 +330,7 @@ def _first_uri(dependencies: tuple[Object, ...]) -> str | None:
     return _text(dependencies[0], "uri") if dependencies else None
 
 
-def _commit(dependencies: tuple[Object, ...], server: str | None, repository: str | None) -> str | None:
+def _commit(dependencies: Sequence[Object], server: str | None, repository: str | None) -> str | None:
     """Return the commit of that repository, where the dependencies name exactly one."""
     found: set[str | None] = set()
     for dependency in dependencies:

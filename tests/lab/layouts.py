@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives import serialization
 from in_toto.models.layout import Inspection, Layout, Step
 from in_toto.models.link import Link
 from in_toto.models.metadata import Envelope, Metablock
-from securesystemslib.signer import CryptoSigner # typed, without saying so
+from securesystemslib.signer import CryptoSigner  # typed, without saying so
 
 from gateway.model.digest import Digest
 from gateway.model.evidence import Evidence, EvidenceRef, Finding, Source

@@ -151,6 +151,17 @@ MUTANTS: Final = (
     Mutant(f"{ROOM}/link_evidence.py", "if not signed.is_layout\n", "if True\n"),
     Mutant(f"{ROOM}/layout.py", '.startswith("pgp+")', '.startswith("x")'),
     Mutant(f"{ROOM}/signed_metadata.py", "if found and all(_GNUPG in one for one in found):", "if False:"),
+    Mutant(f"{ROOM}/provenance.py", "if known.spread is not None and", "if known.spread is not None or"),
+    Mutant(f"{ROOM}/provenance.py", 'if _text(one, "name") not in _DEFINITIONS', ""),
+    Mutant(f"{ROOM}/provenance.py", 'if _text(config, "repository") == place else None', ""),
+    Mutant(
+        f"{ROOM}/provenance.py", "server, repository, _ in sources}) != 1:", "server, repository, _ in sources}) < 1:"
+    ),
+    Mutant(
+        f"{ROOM}/provenance.py",
+        "_commit((said.source, *said.dependencies), server",
+        "_commit(said.dependencies, server",
+    ),
     Mutant(f"{ROOM}/keys.py", "names = self.hashes if only is None else (only,)", "names = self.hashes"),
     Mutant(f"{ROOM}/keys.py", ' or int.from_bytes(scalar, "little") >= _ORDER', ""),
     Mutant(f"{ROOM}/keys.py", "if sodium.crypto_scalarmult_ed25519_base_noclamp(scalar) != right:", "if False:"),

@@ -296,6 +296,119 @@ def test_tekton_names_its_source_where_there_is_just_one() -> None:
     assert read(_v1(kind, {"runSpec": {}}, [one, other])).build == Identity()
 
 
+def test_tektons_definitions_are_not_its_source() -> None:
+    kind = "https://tekton.dev/chains/v2/slsa-tekton"
+    source: dict[str, Any]
+    definitions = [
+        {"name": name, "uri": "git+https://github.com/acme/pipelines.git", "digest": {"sha1": "b" * 40}}
+        for name in ("pipeline", "pipelineTask", "task")
+    ]
+    source = {"name": "inputs/result", "uri": f"git+{REPOSITORY}.git", "digest": {"sha1": COMMIT}}
+    found = read(_v1(kind, {"runSpec": {"params": [{"name": "url", "value": REPOSITORY}]}}, [*definitions, source]))
+    assert (found.build, found.unknown_parameters) == (
+        Identity(server="https://github.com", repository="acme/libs", commit=COMMIT),
+        (),
+    )
+    assert read(_v1(kind, {"runSpec": {}}, definitions)).build == Identity()
+    twice = source | {"digest": {"sha1": "b" * 40}}
+    assert read(_v1(kind, {"runSpec": {}}, [source, twice])).build.commit is None
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "tekton.dev/v1beta1/TaskRun",
+        "tekton.dev/v1/PipelineRun",
+        "https://tekton.dev/attestations/chains@v2",
+        "https://tekton.dev/attestations/chains/pipelinerun@v2",
+    ],
+)
+def test_tektons_older_provenance_has_the_pipelines_own_parameters(kind: str) -> None:
+    predicate: dict[str, Any] = {
+        "builder": {"id": "https://tekton.dev/chains/v2"},
+        "buildType": kind,
+        "buildConfig": {"tasks": []},
+        "invocation": {
+            "configSource": {},
+            "environment": {"labels": {"tekton.dev/pipeline": "build"}},
+            "parameters": {"IMAGE": "oci.acme.example/app:v1", "CHAINS-GIT_URL": REPOSITORY},
+        },
+        "materials": [
+            {"uri": "oci://oci.acme.example/base", "digest": {"sha256": "1" * 64}},
+            {"uri": f"git+{REPOSITORY}.git", "digest": {"sha1": COMMIT}},
+        ],
+    }
+    found = read(predicate, V0_2)
+    assert (found.builder, found.unknown_parameters) == ("https://tekton.dev/chains/v2", ())
+    assert found.build == Identity(server="https://github.com", repository="acme/libs", commit=COMMIT)
+    github = "https://github.com/npm/cli/gha/v2"  # there, parameters are the build type's own
+    assert read(predicate | {"buildType": github}, V0_2).unknown_parameters == ("CHAINS-GIT_URL", "IMAGE")
+
+
+GITLAB = "https://gitlab.com/acme/group/libs"
+GITLAB_SAYS = {"server": "https://gitlab.com", "repository": "acme/group/libs", "commit": COMMIT, "run": "8415"}
+
+
+def test_gitlabs_own_provenance_is_read_with_its_variables() -> None:
+    kind = "https://docs.gitlab.com/ci/pipeline_security/slsa/provenance_v1"
+    variables = {"CI_PROJECT_ID": "55", "CI_PIPELINE_SOURCE": "push", "SECRET": "[MASKED]"}
+    parameters = {"source": GITLAB, "entryPoint": "build", "variables": variables}
+    predicate = _v1(kind, parameters, [{"uri": GITLAB, "digest": {"gitCommit": COMMIT}}])
+    predicate["buildDefinition"]["internalParameters"] = {"name": "r", "executor": "docker", "job": 8415}
+    predicate["runDetails"] = {"builder": {"id": f"{GITLAB}/-/runners/9"}, "metadata": {"invocationId": "8415"}}
+    found = read(predicate)
+    assert found.build == Identity(**GITLAB_SAYS, repository_id="55", trigger="push")
+    assert found.unknown_parameters == ()
+    predicate["runDetails"]["metadata"] = {}
+    assert read(predicate).build.run == "8415"
+
+
+@pytest.mark.parametrize(
+    ("kind", "digest", "uri"),
+    [
+        ("https://gitlab.com/gitlab-org/gitlab-runner/-/blob/v15.1.0/PROVENANCE.md", "sha256", GITLAB),
+        ("https://github.com/npm/cli/gitlab/v0alpha1", "sha1", f"git+{GITLAB}"),
+    ],
+)
+def test_gitlabs_older_provenance_has_variables_for_parameters(kind: str, digest: str, uri: str) -> None:
+    values = {"CI": "true", "CI_PROJECT_ID": "55", "CI_PIPELINE_SOURCE": "push"}
+    predicate: dict[str, Any] = {
+        "builder": {"id": f"{GITLAB}/-/runners/9"},
+        "buildType": kind,
+        "invocation": {
+            "configSource": {"uri": uri, "digest": {digest: COMMIT}, "entryPoint": "build"},
+            "parameters": values,
+            "environment": {"name": "r", "executor": "docker", "architecture": "amd64", "job": {"id": 8415}},
+        },
+        "metadata": {"buildInvocationId": f"{GITLAB}/-/jobs/8415"},
+        "materials": [{"uri": uri, "digest": {digest: COMMIT}}],
+    }
+    found = read(predicate, V0_2)
+    assert found.build == Identity(**GITLAB_SAYS, repository_id="55", trigger="push")
+    assert found.unknown_parameters == ()
+    predicate["invocation"] = predicate["invocation"] | {
+        "parameters": dict.fromkeys(values, "")
+    }  # the runner hides them
+    assert read(predicate, V0_2).build == Identity(**GITLAB_SAYS)
+    assert read(predicate | {"materials": []}, V0_2).build == Identity(**GITLAB_SAYS)  # the runner lists none
+
+
+def test_cloud_build_may_build_another_source_than_its_configurations() -> None:
+    kind = "https://cloud.google.com/build/gcb-buildtypes/google-worker/v1"
+    config = {"path": "cloudbuild.yaml", "ref": "refs/heads/main", "repository": "git+https://github.com/acme/builds"}
+    source = {"repository": f"git+{REPOSITORY}.git", "ref": "refs/tags/v1.0.0", "dir": "libs"}
+    dependency = {"uri": f"git+{REPOSITORY}.git@{COMMIT}", "digest": {"gitCommit": COMMIT}}
+    found = read(_v1(kind, {"buildConfigSource": config, "sourceToBuild": source, "substitutions": {}}, [dependency]))
+    assert found.unknown_parameters == ()
+    assert found.build == Identity(
+        server="https://github.com", repository="acme/libs", ref="refs/tags/v1.0.0", commit=COMMIT
+    )
+    inline = read(_v1(kind, {"buildConfig": "steps: []", "substitutions": {"_A": "b"}}, [dependency]))
+    assert inline.unknown_parameters == ()
+    assert inline.build == Identity(server="https://github.com", repository="acme/libs", commit=COMMIT)
+    assert read(_v1(kind, {"substitutions": {}}, [])).build == Identity()
+
+
 def test_the_container_based_build_names_its_source() -> None:
     source = {"uri": f"git+{REPOSITORY}@refs/tags/v1.0.0", "digest": {"sha1": COMMIT}}
     parameters = {"source": source, "configPath": "x", "builderImage": {}}
