@@ -215,6 +215,8 @@ def _upload_start(head: Head, repository: str, last: str) -> OciRequest | Reason
         return _unknown(head)
     # `digest-algorithm` only says in advance what the closing PUT says with its digest.
     given = _Parameters.of(head.query, digest=1, mount=1, **{"from": 1, "digest-algorithm": 1})
+    if (given.one("digest-algorithm") or "sha256") not in ALGORITHMS:
+        raise Malformed("digest", "expected sha256 or sha512")
     digest, mount, source = given.one("digest"), given.one("mount"), given.one("from")
     if source is not None and mount is None:
         raise Malformed("the parameter from", "without a blob to mount")

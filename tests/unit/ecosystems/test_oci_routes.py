@@ -123,6 +123,7 @@ def test_a_near_miss_is_an_address_that_is_not_served(method: str, path: str, qu
         ("PUT", f"/app/manifests/md5:{'a' * 32}", "", Code.DIGEST_INVALID),
         ("POST", UPLOAD, "digest=x", Code.DIGEST_INVALID),
         ("POST", UPLOAD, "mount=x", Code.DIGEST_INVALID),
+        ("POST", UPLOAD, "digest-algorithm=sha384", Code.DIGEST_INVALID),
         ("PUT", SESSION, STATE, Code.DIGEST_INVALID),
         ("PUT", SESSION, "digest=", Code.DIGEST_INVALID),
         ("PATCH", SESSION, f"digest={D}", Code.DIGEST_INVALID),
