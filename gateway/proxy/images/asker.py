@@ -12,7 +12,7 @@ from enum import Enum
 from typing import Final
 
 from gateway.config import ReadAuth
-from gateway.credentials import ACCESS_PREFIX, check, read_access, recognise
+from gateway.credentials import ACCESS_PREFIX, Access, check, read_access, recognise
 from gateway.ecosystems.protocol import Head
 from gateway.model.case import Action, Grant
 from gateway.model.pattern import matches
@@ -104,40 +104,54 @@ async def asker(
         if wanted.public(mounted) and wanted.repository is not None:
             return Asker(None, silent=not given)
         return Challenge(Reason(Code.CREDENTIAL_MISSING, "Authorization", "a token of this gateway"), "", wanted.scope)
-    found = await _behind(authenticator, mounted, presented.token, wanted, now)
-    if not isinstance(found, Grant):
-        return found or Asker(None)
-    if reasons := check(found, mounted.depot.registry.name, None, None, now):
-        other = reasons[0].code is Code.CREDENTIAL_SCOPE
-        return reasons[0] if other else Challenge(reasons[0], "invalid_token", wanted.scope)
-    if wanted.repository is None or wanted.public(mounted) or grant_may(found, wanted.need, wanted.repository):
-        return Asker(found)
-    may = f"{' or '.join(sorted(found.actions)) or 'no action'} on {' or '.join(found.packages) or 'no package'}"
-    return Reason(
-        Code.CREDENTIAL_SCOPE, f"token {found.id}", may, f"{wanted.need.value} of pkg:oci/{wanted.repository}"
-    )
+    shown = await _shown(authenticator, mounted, presented.token, now)
+    if isinstance(shown, Reason):
+        return Challenge(shown, "invalid_token", wanted.scope)
+    grant, access = shown
+    if grant is not None:
+        if reasons := check(grant, mounted.depot.registry.name, None, None, now):
+            other = reasons[0].code is Code.CREDENTIAL_SCOPE
+            return reasons[0] if other else Challenge(reasons[0], "invalid_token", wanted.scope)
+        if reason := _beyond(grant, mounted, wanted):
+            return reason
+    if access is not None and not _within(access, mounted, wanted):
+        return Challenge(_other_scope(wanted), "insufficient_scope", wanted.scope)
+    return Asker(grant)
 
 
-async def _behind(
-    authenticator: Authenticator, mounted: MountedDepot, token: str, wanted: Wanted, now: datetime
-) -> Grant | Challenge | None:
-    """The grant behind a token of either kind; None behind an access token that is anybody's."""
+async def _shown(
+    authenticator: Authenticator, mounted: MountedDepot, token: str, now: datetime
+) -> tuple[Grant | None, Access | None] | Reason:
+    """The grant behind a token, and what an access token says; no grant is behind one that is anybody's."""
     unknown = Reason(Code.CREDENTIAL_INVALID, "Authorization", "a token that exists and is not revoked")
     if not token.startswith(ACCESS_PREFIX):
-        return await authenticator.known(token) or Challenge(unknown, "invalid_token", wanted.scope)
+        grant = await authenticator.known(token)
+        return unknown if grant is None else (grant, None)
     access = read_access(token, authenticator.key)
     if access is None or access.registry != mounted.depot.registry.name:
-        return Challenge(unknown, "invalid_token", wanted.scope)
+        return unknown
     if now >= access.expires:
-        expired = Reason(Code.CREDENTIAL_EXPIRED, "Authorization", "an access token that has not expired")
-        return Challenge(expired, "invalid_token", wanted.scope)
-    whole = wanted.repository is None or wanted.public(mounted)
-    if not whole and not access.allows(str(wanted.repository), wanted.need.value):
-        return Challenge(_other_scope(wanted), "insufficient_scope", wanted.scope)
+        return Reason(Code.CREDENTIAL_EXPIRED, "Authorization", "an access token that has not expired")
     if access.grant is None:
-        return None
+        return None, access
     found = await authenticator.store.grant_by_id(access.grant)
-    return found[0] if found else Challenge(unknown, "invalid_token", wanted.scope)
+    return unknown if found is None else (found[0], access)
+
+
+def _within(access: Access, mounted: MountedDepot, wanted: Wanted) -> bool:
+    """Whether an access token was made for this."""
+    anybody = wanted.repository is None or wanted.public(mounted)
+    return anybody or access.allows(str(wanted.repository), wanted.need.value)
+
+
+def _beyond(grant: Grant, mounted: MountedDepot, wanted: Wanted) -> Reason | None:
+    """Why a grant does not do for this, whatever access token is made of it."""
+    if wanted.repository is None or wanted.public(mounted) or grant_may(grant, wanted.need, wanted.repository):
+        return None
+    may = f"{' or '.join(sorted(grant.actions)) or 'no action'} on {' or '.join(grant.packages) or 'no package'}"
+    return Reason(
+        Code.CREDENTIAL_SCOPE, f"token {grant.id}", may, f"{wanted.need.value} of pkg:oci/{wanted.repository}"
+    )
 
 
 def _other_scope(wanted: Wanted) -> Reason:
@@ -146,5 +160,5 @@ def _other_scope(wanted: Wanted) -> Reason:
         "the access token",
         f"the scope {wanted.scope}",
         "others",
-        "Clients ask for the scope by themselves. Where yours goes on like this, its token may not do it: log in anew.",
+        "Clients ask for the scope by themselves. Where yours does not, log in anew.",
     )
