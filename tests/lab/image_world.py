@@ -57,7 +57,7 @@ store: sqlite:///provgate.db
 _TOKEN = re.compile(r"pvg_[a-z2-7]{16}_[A-Za-z0-9_-]{43}")
 
 
-@dataclass
+@dataclass(eq=False)
 class ImageWorld:
     """The running parts. `host` changes when the gateway is started again on a port of the kernel's choice."""
 
