@@ -1,7 +1,8 @@
-"""Peak memory of a program and everything it started, from the kernel's own high-water marks."""
+"""Peak memory and processor time of a program and everything it started, as the kernel counts them."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 
@@ -14,6 +15,15 @@ def forget_peaks(pid: int) -> None:
 def peak(pid: int) -> int:
     """Return VmHWM of all processes together, in bytes (they need not have peaked at once: an upper bound)."""
     return sum(_field(member, "VmHWM") for member in family(pid))
+
+
+def processor_seconds(pid: int) -> float:
+    """Return the processor time that all processes together have used, in seconds."""
+    ticks = 0
+    for member in family(pid):
+        fields = Path(f"/proc/{member}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])  # user and system (proc(5): 14 and 15)
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def family(pid: int) -> list[int]:
