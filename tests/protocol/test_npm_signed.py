@@ -73,10 +73,15 @@ class Read:
         found: dict[str, Any] = packument["versions"][of.version]["dist"]
         return found
 
-    async def publish(self, of: NpmPackage = GOOD) -> None:
+    def bundle(self, of: NpmPackage = GOOD) -> bytes:
         signer = github_identity(ref="refs/tags/v1.0.0")
         statement = slsa_provenance([(of.purl, {"sha512": of.sha512})], signer)
-        bundle = self.gate.sandbox.sign_statement(statement, signer, self.gate.at)
+        return self.gate.sandbox.sign_statement(statement, signer, self.gate.at)
+
+    async def publish(self, of: NpmPackage = GOOD, *, attached: bytes | None = None) -> None:
+        bundle = self.bundle(of) if attached is None else None
+        if attached is not None:
+            assert (await self.gate.attach(attached, f"sha512:{of.sha512}"))[0] == 201
         headers = {"Authorization": f"Bearer {self.gate.token}", "Content-Type": "application/json"}
         async with (
             aiohttp.ClientSession() as session,
@@ -279,6 +284,13 @@ async def test_public_provenance_is_named_to_npm_and_served(read: Read, path: st
         "provenance": {"predicateType": SLSA},
     }
     assert await read.get(path) == (200, {"attestations": [{"predicateType": SLSA, "bundle": json.loads(BUNDLE)}]})
+
+
+async def test_a_bundle_that_came_by_the_locker_is_served_too(read: Read) -> None:
+    bundle = read.bundle()
+    await read.publish(attached=bundle)
+    status, found = await read.get("/-/provenance/@acme/widget@1.0.0")
+    assert (status, [one["bundle"] for one in found["attestations"]]) == (200, [json.loads(bundle)])
 
 
 @pytest.mark.parametrize(
