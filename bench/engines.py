@@ -27,8 +27,10 @@ from sigstore.models import Bundle, TrustedRoot
 from sigstore.verify import Verifier
 from sigstore_models.common.v1 import HashAlgorithm
 
+from gateway import limits
 from gateway.model.digest import Digest
 from gateway.model.evidence import Evidence, EvidenceRef, Format, Source
+from gateway.reasons import Code
 from gateway.sandbox import Sandbox, Shape, github_identity, slsa_provenance
 from gateway.verification import TRUSTED_ROOT, TrustRoot, TrustRootSettings, build_trust_root, verify
 from gateway.verification.keys import PublicKey
@@ -130,6 +132,20 @@ class Own:
             )
             if found.attestation is None:
                 raise RuntimeError(f"{case.name} does not verify: {found.reasons}")
+
+        return once
+
+    def junk(self, case: Case) -> Callable[[], None]:
+        """A verification of as many values as a document may hold, in as many bytes: the longest that one takes."""
+        body = b'{"mediaType":[' + b"{}," * (limits.JSON_TOKENS // 2 - 16) + b"{}]"
+        body += b" " * (limits.EVIDENCE_BYTES - len(body) - 1) + b"}"
+        evidence = Evidence(EvidenceRef(hashlib.sha256(body).hexdigest(), Format.BUNDLE, Source.REQUEST), body)
+        root = root_of(case)
+
+        def once() -> None:
+            (found,) = verify(evidence, [root], [], self._now, second_opinion=False)
+            if [reason.code for reason in found.reasons] != [Code.EVIDENCE_MALFORMED]:
+                raise RuntimeError(f"junk is not read to its end: {found.reasons}")
 
         return once
 

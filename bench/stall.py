@@ -5,30 +5,29 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+
+from gateway.publish.verifying import in_turn
 
 TICK = 0.001  # seconds between two looks at the clock
 
 
 async def stall(
-    call: Callable[[], None] | None, at_once: int, seconds: float, threads: int | None = None
+    call: Callable[[], None] | None, at_once: int, seconds: float, *, pool: bool = False
 ) -> dict[str, float]:
     """Return quantiles, in milliseconds, of how much later than due each tick came; no call: the machine's own share.
 
-    `call` runs as the gateway runs it, in the loop's own pool or in one of `threads`; `at_once` of them are waiting or
+    `call` runs as the gateway runs it, or in the loop's own pool for comparison; `at_once` of them are waiting or
     running at any time.
     """
     loop, late = asyncio.get_running_loop(), list[float]()
-    if threads is not None:
-        loop.set_default_executor(ThreadPoolExecutor(threads))
     ends = loop.time() + seconds
     count = 0
 
     async def verify() -> None:
         nonlocal count
         while call is not None and loop.time() < ends:
-            await asyncio.to_thread(call)
+            await (asyncio.to_thread(call) if pool else in_turn(call))
             count += 1
 
     async def tick() -> None:

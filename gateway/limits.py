@@ -64,6 +64,7 @@ EVIDENCE_FILE_BYTES: Final = 8 * MIB  # a `.jsonl` file on the command line, wit
 EVIDENCE_PER_DIGEST: Final = 32  # count, per credential and digest in the locker
 EVIDENCE_DIGESTS: Final = 16  # count, that one piece is put into the locker under
 EVIDENCE_SECONDS: Final = 10.0  # verification budget of one publish
+SWITCH_SECONDS: Final = 0.0005  # a thread may hold Python's lock so long while the event loop waits; 20 us to hand over
 JSON_DEPTH: Final = 64
 JSON_TOKENS: Final = 65_536  # count; values in one document, or one in `JSON_TOKEN` bytes of what it may be long
 JSON_TOKEN: Final = 16  # bytes; GitHub's and npm's bundles have over 100 for each value, a dense SBOM some 30

@@ -8,13 +8,13 @@ may attach to.
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from urllib.parse import parse_qsl
 
 from gateway import limits
@@ -28,6 +28,7 @@ from gateway.proxy.authenticate import Authenticator
 from gateway.publish.evidence import against
 from gateway.publish.publish import Publisher, Surroundings
 from gateway.publish.served import Trust
+from gateway.publish.verifying import in_turn
 from gateway.reasons import Code, Reason
 from gateway.verification import detect, verify, verify_links
 
@@ -67,9 +68,11 @@ class Locker:
             return self._refusal(grant)
         digests = _digests(head.query)
         sent = await _whole(body)
-        evidence = Evidence(EvidenceRef(hashlib.sha256(sent).hexdigest(), detect(sent), Source.LOCKER), sent)
-        beside = await self._sublayouts(digests) if evidence.ref.format.judged_together else ()
-        findings = await asyncio.to_thread(_verified, evidence, beside, digests, self.publisher.trust, now)
+        form = await in_turn(partial(detect, sent))
+        evidence = Evidence(EvidenceRef(hashlib.sha256(sent).hexdigest(), form, Source.LOCKER), sent)
+        beside = await self._sublayouts(digests) if form.judged_together else ()
+        verified = partial(_verified, evidence, beside, digests, self.publisher.trust, now)
+        findings = await in_turn(verified, together=form.judged_together)
         if reasons := against(findings, digests):
             return self._refusal(*reasons)
         if not await self.authenticator.store.put_evidence(evidence, digests, grant.id, now):

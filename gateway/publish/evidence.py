@@ -6,12 +6,12 @@ credential and digest, and when the budget is spent what is left becomes a findi
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from itertools import zip_longest
 from typing import BinaryIO
 
@@ -22,6 +22,7 @@ from gateway.model.digest import ALGORITHMS, Digest, measure
 from gateway.model.evidence import Evidence, Finding
 from gateway.model.upload import File, Upload
 from gateway.publish.served import Trust
+from gateway.publish.verifying import in_turn
 from gateway.reasons import Code, Reason
 from gateway.store import Store
 from gateway.verification import unverified, verify, verify_links
@@ -55,24 +56,32 @@ async def gather(store: Store, upload: Upload, sent: Sequence[Evidence], grant: 
 
 
 async def verify_all(evidence: Sequence[Evidence], upload: Upload, trust: Trust, at: datetime) -> tuple[Finding, ...]:
-    """Every piece under every root, one thread at a time, until the budget is spent.
+    """Every piece under every root, until the budget is spent; waiting for other uploads' pieces spends nothing.
 
     Links are judged together, so last; they have a budget of their own, which other evidence cannot spend.
     """
-    late = _budget()
+    left = limits.EVIDENCE_SECONDS
     findings: list[Finding] = []
     links: list[Evidence] = []
     for piece in evidence:
         if piece.ref.format.judged_together:
             links.append(piece)
-        elif late():
+        elif left <= 0:
             findings.append(Finding(piece.ref, None, reasons=(unverified(piece.ref),)))
         else:
-            findings += await asyncio.to_thread(verify_one, piece, upload, trust, at)
+            found, took = await in_turn(partial(_timed, piece, upload, trust, at))
+            findings += found
+            left -= took
     if links:
-        findings += await asyncio.to_thread(verify_together, links, upload, trust, at, _budget())
+        findings += await in_turn(lambda: verify_together(links, upload, trust, at, _budget()), together=True)
     _alert(findings)
     return tuple(findings)
+
+
+def _timed(piece: Evidence, upload: Upload, trust: Trust, at: datetime) -> tuple[tuple[Finding, ...], float]:
+    began = time.monotonic()
+    found = verify_one(piece, upload, trust, at)
+    return found, time.monotonic() - began
 
 
 def _budget() -> Callable[[], bool]:

@@ -8,9 +8,9 @@ evidence and does not verify is refused, and whoever pushed it is told why.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from gateway import limits
 from gateway.ecosystems.oci_evidence import candidate, claimed, fallback_tag, is_fallback
@@ -24,6 +24,7 @@ from gateway.publish.images import client
 from gateway.publish.images.depot import Depot
 from gateway.publish.publish import Surroundings
 from gateway.publish.served import Trust
+from gateway.publish.verifying import in_turn
 from gateway.reasons import Code, Reason
 from gateway.store import Store
 from gateway.verification import verify
@@ -72,7 +73,7 @@ class Attaching:
                 raise Unfit([missing])
             blobs[blob.digest] = body
         try:
-            read = claimed(found, blobs)
+            read = await in_turn(partial(claimed, found, blobs))
         except Malformed as error:
             raise Unfit([Reason(Code.EVIDENCE_MALFORMED, error.about, got=error.problem)]) from error
         if read is None or not set(tags) <= read.tags:
@@ -94,7 +95,7 @@ class Attaching:
         return noted
 
     async def _unfit(self, piece: Evidence, subject: Digest, trust: Trust) -> tuple[Reason, ...]:
-        findings = await asyncio.to_thread(
+        verified = partial(
             verify,
             piece,
             trust.roots,
@@ -103,7 +104,7 @@ class Attaching:
             allow_sandbox=trust.allow_sandbox,
             second_opinion=trust.second_opinion,
         )
-        return against(findings, (subject,))
+        return against(await in_turn(verified, together=piece.ref.format.judged_together), (subject,))
 
     async def _listed(self, depot: Depot, repository: str, tags: tuple[str, ...], manifest: Manifest) -> Digest | None:
         """The subject of a client's own list of referrers, if every one of them is evidence that we know for it."""
