@@ -10,13 +10,14 @@ import shutil
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 from typing import Any, Protocol
 from unittest.mock import patch
 
@@ -40,6 +41,11 @@ ROOT = Path(__file__).parents[1]
 DATA = ROOT.parent / "shared" / "data"
 PUBLIC_GOOD = ROOT / "trust_roots" / "sigstore-public-good" / TRUSTED_ROOT
 NODE_MODULES = Path(os.environ.get("PROVGATE_NODE_MODULES") or ROOT / ".tools" / "node_modules")
+_HASHERS: Mapping[str, Callable[[bytes], Any]] = {
+    "sha256": hashlib.sha256,
+    "sha384": hashlib.sha384,
+    "sha512": hashlib.sha512,
+}
 CONTENT = b"the bytes of a wheel"
 
 
@@ -156,11 +162,15 @@ class Own:
 
 
 class Bare:
-    """The signatures in a bundle and nothing else: what our core checked and found good, checked again."""
+    """What every verifier must do and nothing else: the signatures that our core found good, and what it hashed.
+
+    Each signature once and each text once: what a signature is over, the statement, the entry and its tree. Not in
+    it: reading anything, keys and certificates too.
+    """
 
     def __init__(self, own: Own) -> None:
         self._own = own
-        self._checks: dict[str, list[Callable[[], None]]] = {}
+        self._checks: dict[str, list[Callable[[], object]]] = {}
         self.kinds: dict[str, Counter[str]] = {}
 
     def burst(self, case: Case, count: int) -> list[float]:
@@ -177,43 +187,64 @@ class Bare:
     def _record(self, case: Case) -> None:
         found = self._checks[case.name] = []
         kinds = self.kinds[case.name] = Counter[str]()
+        hashed = set[tuple[str, bytes]]()
         call = self._own.once(case)
         forget()
 
-        def saw(key: object, check: Callable[[], None]) -> None:
+        def signed(key: object, check: Callable[[], object]) -> None:
             found.append(check)
             kinds[_kind(key)] += 1
 
-        with _watched(saw):
+        def hashes(name: str, data: bytes) -> None:
+            if (name, data) not in hashed:
+                hashed.add((name, data))
+                found.append(partial(_hash, name, data))
+
+        with _watched(signed, hashes):
             call()
         for check in found:
             check()
 
 
-@contextmanager
-def _watched(saw: Callable[[Any, Callable[[], None]], object]) -> Iterator[None]:
-    """Watch the two places where a signature is checked: over anything, and over a certificate."""
-    from gateway.verification import certificate, keys  # noqa: PLC0415
+def _hash(name: str, data: bytes) -> None:
+    _HASHERS[name](data).digest()
 
-    holds, signed = vars(keys)["_holds"], vars(certificate)["_verify_signature"]
+
+@contextmanager
+def _watched(
+    signed: Callable[[Any, Callable[[], object]], object], hashes: Callable[[str, bytes], object]
+) -> Iterator[None]:
+    """Watch the two places where a signature is checked, over anything and over a certificate, and where is hashed."""
+    from gateway.verification import certificate, entry, keys, merkle, timestamp  # noqa: PLC0415
+
+    holds, signed_by = vars(keys)["_holds"], vars(certificate)["_verify_signature"]
 
     def watched_holds(verify: Any, *arguments: object) -> bool:
         good: bool = holds(verify, *arguments)
         if good:
-            saw(verify.__self__, partial(verify, *arguments))
+            signed(verify.__self__, partial(verify, *arguments))
         return good
 
     def watched_signed(child: x509.Certificate, key: PublicKey) -> None:
-        signed(child, key)
+        signed_by(child, key)
         over = (child.signature, child.tbs_certificate_bytes)
         extra: list[Any] = [child.signature_algorithm_parameters, child.signature_hash_algorithm]
         kept = {"Ed25519": 0, "RSA": 2}.get(_kind(key.public), 1)
         verify: Any = key.public.verify
-        saw(key.public, partial(verify, *over, *extra[:kept]))
+        signed(key.public, partial(verify, *over, *extra[:kept]))
 
+    def watched_hash(name: str, data: bytes) -> Any:
+        hashes(name, data)
+        return _HASHERS[name](data)
+
+    hashers = {name: partial(watched_hash, name) for name in _HASHERS}
     with (
-        patch("gateway.verification.keys._holds", watched_holds),
-        patch("gateway.verification.certificate._verify_signature", watched_signed),
+        patch.object(keys, "_holds", watched_holds),
+        patch.object(certificate, "_verify_signature", watched_signed),
+        patch.dict(vars(keys)["_DIGESTS"], hashers),
+        patch.dict(vars(entry)["_HASHERS"], hashers),
+        patch.dict(vars(timestamp)["_HASHERS"], hashers),
+        patch.object(merkle, "hashlib", SimpleNamespace(**hashers)),
     ):
         yield
 

@@ -62,9 +62,11 @@ MUTANTS: Final = (
     Mutant(f"{ROOM}/verifier.py", "if len(trial.stamped) < wanted.timestamp:", "if False:"),
     Mutant(f"{ROOM}/verifier.py", "elif root.needs_time and not trial.times and", "elif False and"),
     Mutant(
-        f"{ROOM}/verifier.py", "if any(key.signed(signature, pae) for signature in envelope.signatures):", "if True:"
+        f"{ROOM}/verifier.py",
+        "if any(key.signed_content(signature, pae) for signature in envelope.signatures):",
+        "if True:",
     ),
-    Mutant(f"{ROOM}/verifier.py", "if key.signed(simple.signature, simple.payload):", "if True:"),
+    Mutant(f"{ROOM}/verifier.py", "if key.signed_content(simple.signature, simple.payload):", "if True:"),
     Mutant(f"{ROOM}/verifier.py", "if content.digest is None or file.get(hint) == content.digest", "if True"),
     Mutant(
         f"{ROOM}/verifier.py",
