@@ -16,6 +16,12 @@ from gateway.verification import TRUSTED_ROOT, TrustRoot, TrustRootSettings, bui
 
 _SETTINGS: Final = "trust_root.yaml"
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+_MISSING: Final = {
+    "sigstore": "the instance's trusted root",
+    "keys": "the trusted root of the keys' logs",
+    "ca": "the authority's certificates",
+    "layout": "the signed layout",
+}
 _EMBEDDED: Final = {"public-good": "sigstore-public-good"}  # the name in `embedded:` -> the shipped directory
 _NOTHING: Final[Mapping[str, bytes]] = MappingProxyType({})
 
@@ -56,14 +62,16 @@ def _load(place: Path, fetched: bytes | None) -> TrustRoot:
         raise ConfigurationError(f"{place}: a trust root's name is lower-case letters, digits and hyphens; rename it")
     loaded = load(TrustRootSettings, _text(file), str(file))
     settings = loaded.value
+    source = settings.source
+    if source is not None and source.file is not None and not (place / source.file).exists():
+        what = f"there is no {source.file} beside this file; put {_MISSING[settings.kind]} there"
+        raise ConfigurationError(loaded.problem(("source", "file"), what))
     material = {
         name: _read(_where(place, settings, name), limits.TRUST_ROOT_BYTES) for name in material_names(settings)
     }
-    if settings.source is not None and settings.source.tuf is not None:
+    if source is not None and source.tuf is not None:
         if fetched is None and not (place / TRUSTED_ROOT).exists():
-            what = (
-                f"nothing was fetched from {settings.source.tuf} yet, and there is no {TRUSTED_ROOT} beside this file"
-            )
+            what = f"nothing was fetched from {source.tuf} yet, and there is no {TRUSTED_ROOT} beside this file"
             raise ConfigurationError(loaded.problem(("source", "tuf"), what))
         material[TRUSTED_ROOT] = fetched or _read(place / TRUSTED_ROOT, limits.TRUST_ROOT_BYTES)
     try:

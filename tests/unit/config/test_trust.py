@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,10 @@ import pytest
 from gateway import limits
 from gateway.config import load_trust_roots, read_policy_files, shipped_trust_roots
 from gateway.errors import ConfigurationError
+from gateway.model.evidence import Evidence, EvidenceRef, Format, Source
+from gateway.verification import verify
 from tests.lab import layouts
+from tests.lab.data import GITHUB, needs_data
 
 TUF = "source: {tuf: https://tuf.acme.example, bootstrap: root.json}"
 
@@ -76,12 +80,36 @@ def test_every_root_that_is_wrong_is_told(roots: Path) -> None:
 def test_material_that_is_absent_wrong_or_too_large_is_told_with_its_file(roots: Path) -> None:
     place = roots / "sigstore-public-good"
     edit(place / "trust_root.yaml", "source: {embedded: public-good}", "source: {file: own.json}")
-    assert problems(roots) == ["sigstore-public-good/own.json: No such file or directory"]
+    (problem,) = problems(roots)
+    assert problem.startswith("sigstore-public-good/trust_root.yaml:6:16: there is no own.json beside this file")
     (place / "own.json").write_text("{}")
     (problem,) = problems(roots)
     assert problem.startswith("sigstore-public-good/trust_root.yaml:")
     (place / "own.json").write_bytes(b" " * (limits.TRUST_ROOT_BYTES + 1))
     assert problems(roots) == [f"sigstore-public-good/own.json: larger than {limits.TRUST_ROOT_BYTES} bytes"]
+
+
+def test_the_example_of_githubs_instance_says_what_it_needs(tmp_path: Path) -> None:
+    example = shipped_trust_roots() / ".examples" / "github"
+    shutil.copytree(example, tmp_path / "github")
+    (problem,) = problems(tmp_path)
+    place = "github/trust_root.yaml:4:16"
+    assert problem == f"{place}: there is no trusted_root.json beside this file; put the instance's trusted root there"
+    assert "githubapp.com" in (example / "README.md").read_text()
+
+
+@needs_data
+def test_the_example_of_githubs_instance_is_whole_with_what_github_hands_out(tmp_path: Path) -> None:
+    shutil.copytree(shipped_trust_roots() / ".examples" / "github", tmp_path / "github")
+    shutil.copy(GITHUB / "github-instance-trusted_root.json", tmp_path / "github" / "trusted_root.json")
+    root = load_trust_roots(tmp_path)["github"]
+    name = "github_provenance_demo-0.0.12-py3-none-any"
+    evidence = Evidence(
+        EvidenceRef("id", Format.UNKNOWN, Source.LOCKER), (GITHUB / f"{name}-bundle.jsonl").read_bytes()
+    )
+    (found,) = verify(evidence, [root], [], datetime(2026, 11, 24, tzinfo=UTC))
+    assert found.attestation is not None, [reason.line() for reason in found.reasons]
+    assert "githubapp.com" in (tmp_path / "github" / "trusted_root.json").read_text()  # what the README looks for
 
 
 def test_a_directory_without_roots_is_a_problem(tmp_path: Path) -> None:
