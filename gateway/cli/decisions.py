@@ -101,13 +101,15 @@ def show(config: Path, record_id: str | None, digest: str | None, *, as_json: bo
 def _row(one: Written, hold: Hold | None) -> tuple[str, ...]:
     record = one.record
     outcome = record.decision.outcome
-    files = ", ".join(file.name for file in record.case.upload.files) if record.case else "(not readable)"
+    what = ", ".join(file.name for file in record.case.upload.files) if record.case else "(not readable)"
+    if record.mutation:
+        what = record.mutation.what
     settled = f" ({one.intent.settlement or one.intent.step})" if one.intent else ""
     if hold is not None:
         settled = f" ({hold.ending or 'waits'})"
     reasons = ", ".join(sorted({reason.code.value for reason in record.decision.reasons}))
     coloured = f"[{_COLOUR[outcome]}]{outcome.value}[/]{settled}"
-    return f"{record.at:%Y-%m-%d %H:%M:%S}", coloured, ascii_text(files).replace("[", r"\["), reasons, record.id
+    return f"{record.at:%Y-%m-%d %H:%M:%S}", coloured, ascii_text(what).replace("[", r"\["), reasons, record.id
 
 
 def _print(one: Written, hold: Hold | None) -> None:
@@ -118,6 +120,8 @@ def _print(one: Written, hold: Hold | None) -> None:
     if record.case:
         rows.append(("package", f"{record.case.upload.purl} {record.case.upload.version}"))
         rows += [("file", f"{file.name}  {file.size} bytes  sha256:{file.sha256}") for file in record.case.upload.files]
+    if record.mutation:
+        rows += [("package", record.mutation.purl), ("mutation", record.mutation.what)]
     if one.intent:
         rows.append(("publish", f"{one.intent.settlement or one.intent.step}  {one.intent.problem}".rstrip()))
     if hold:

@@ -84,7 +84,7 @@ class ShownDecision:
     """Everything the page of one decision says.
 
     `settlement` is empty until the publish came to an end, `problem` says what a person must know about it. `hold` is
-    there where the decision was to wait, as it stands now.
+    there where the decision was to wait, as it stands now. `mutation` is empty where it was on an upload.
     """
 
     id: str
@@ -107,6 +107,7 @@ class ShownDecision:
     evidence: tuple[ShownEvidence, ...]
     waivers: tuple[str, ...]
     hold: ShownHold | None
+    mutation: str
 
 
 def decision_json(record: Record, intent: Intent | None = None, hold: Hold | None = None) -> dict[str, Any]:
@@ -123,7 +124,7 @@ def decision_html(record: Record, intent: Intent | None = None, hold: Hold | Non
         "decision.html",
         decision=shown,
         verdict=VERDICTS[hold.ending] if hold else _VERDICTS[record.decision.outcome],
-        summary=_summary(record.decision),
+        summary=_mutated(record.decision) if record.mutation else _summary(record.decision),
         fate=_FATES.get(intent.settlement, "") if intent and intent.settlement else "",
         signers=signers,
         built_by=_built_by(record.decision.signer),
@@ -161,6 +162,12 @@ def _summary(decision: Decision) -> str:
             return f"{things} wrong. Nothing was published."
 
 
+def _mutated(decision: Decision) -> str:
+    if decision.outcome is Outcome.ACCEPT:
+        return "Let through: the credential covers it, and it changes nothing else."
+    return "Nothing was changed."
+
+
 def _built_by(signer: Identity | None) -> tuple[str, ...]:
     """Who met the rule, in the few words that matter: a workflow of a repository at a ref, or a person's address."""
     if signer is None:
@@ -174,7 +181,7 @@ def _count(decision: Decision, result: Result) -> int:
 
 
 def _shown(record: Record, intent: Intent | None, hold: Hold | None) -> ShownDecision:
-    case, decision = record.case, record.decision
+    case, decision, mutation = record.case, record.decision, record.mutation
     upload = case.upload if case else None
     return ShownDecision(
         id=record.id,
@@ -182,8 +189,8 @@ def _shown(record: Record, intent: Intent | None, hold: Hold | None) -> ShownDec
         at=_time(record.at),
         registry=record.registry,
         ecosystem=upload.registry.ecosystem if upload else "",
-        package=upload.purl if upload else "",
-        name=upload.name if upload else "",
+        package=upload.purl if upload else mutation.purl if mutation else "",
+        name=upload.name if upload else mutation.name if mutation else "",
         version=upload.version if upload else "",
         rule=decision.rule,
         mode="observe" if decision.observed else "enforce",
@@ -197,6 +204,7 @@ def _shown(record: Record, intent: Intent | None, hold: Hold | None) -> ShownDec
         evidence=tuple(_evidence(finding, decision.signer) for finding in case.findings) if case else (),
         waivers=decision.waivers,
         hold=shown_hold(hold) if hold else None,
+        mutation=mutation.what if mutation else "",
     )
 
 

@@ -14,11 +14,11 @@ from dataclasses import replace
 from typing import BinaryIO, Final, cast
 
 from gateway import limits
-from gateway.ecosystems import npm_packument, npm_routes, npm_signed
+from gateway.ecosystems import npm_mutations, npm_packument, npm_routes, npm_signed
 from gateway.ecosystems.npm_body import DocumentReceiver
 from gateway.ecosystems.npm_document import Document, address, claims, read_document, rebuilt
 from gateway.ecosystems.npm_package import Package, read_package
-from gateway.ecosystems.protocol import Assembled, Head, Held, Receiver, Refused, Reply, Route, View, Write
+from gateway.ecosystems.protocol import Assembled, Change, Head, Held, Receiver, Refused, Reply, Route, View, Write
 from gateway.ecosystems.rendering import lines, phrase, status_of
 from gateway.errors import Malformed, TooLarge
 from gateway.model.case import Grant
@@ -64,12 +64,11 @@ class Npm:
             raise Malformed("Content-Type", f"{content_type[:60]!r}; expected application/json")
         return DocumentReceiver(head.path, spool, limit)
 
-    def assemble(self, registry: Registry, received: Receiver) -> Assembled | Refused:
+    def assemble(self, registry: Registry, received: Receiver) -> Assembled | Change | Refused:
         """Read the package out of its tarball; what the document says of it is for `decide` to compare."""
         body = cast("DocumentReceiver", received)
         if body.size is None:
-            reason = Reason(Code.OPERATION_REFUSED, "a document without a tarball", "npm publish")
-            return Refused((reason,))
+            return npm_mutations.deprecation(body.path, body.document)
         try:
             document, named = read_document(body.document), npm_routes.package_of(body.path)
         except TooLarge as error:
@@ -85,7 +84,13 @@ class Npm:
             said = claims(document, named, read, file)
         except Malformed as error:
             return Refused((Reason(Code.UPLOAD_MALFORMED, error.about, got=error.problem),))
-        return Assembled(replace(upload, claims=said), _evidence(document), lambda _: rebuilt(document, file, read))
+        return Assembled(
+            replace(upload, claims=said), _evidence(document), lambda _: rebuilt(document, file, read), alone=True
+        )
+
+    def mutation(self, head: Head, body: bytes) -> Change | Refused:
+        """`npm dist-tag`; a deprecation comes as a publish does."""
+        return npm_mutations.tagging(head, body)
 
     def local(self, registry: Registry, file_name: str, handle: BinaryIO) -> Upload | Refused:
         """Read a tarball on disk."""

@@ -22,12 +22,12 @@ from gateway.strict.json import Json, Object, expect, field
 
 ABOUT: Final = "the registry's document"
 _OWN_TIMES: Final = frozenset({"created", "modified"})
-_INTERNAL: Final = frozenset({"_attachments", "_uplinks", "_distfiles", "_readme"})
+INTERNAL: Final = frozenset({"_attachments", "_uplinks", "_distfiles", "_readme"})
 
 
 def held(base: str, body: bytes) -> tuple[Held, ...]:
     """The versions that a packument lists, each with the path its tarball is served at."""
-    packument = _read(body)
+    packument = read(body)
     name = npm_name(field(packument, "name", str, ABOUT))
     root = base.removesuffix(address(name))
     return tuple(
@@ -45,7 +45,7 @@ def held(base: str, body: bytes) -> tuple[Held, ...]:
 
 def packument(base: str, body: bytes, view: View) -> bytes | None:
     """A packument for a reader; None where no version of it may be seen."""
-    whole = _read(body)
+    whole = read(body)
     name = npm_name(field(whole, "name", str, ABOUT))
     root = base.removesuffix(address(name))
     shown: Object = {}
@@ -57,7 +57,7 @@ def packument(base: str, body: bytes, view: View) -> bytes | None:
         shown[version] = {**manifest, "dist": {**dist, "tarball": view.address + tarball(name, version)}}
     if not shown:
         return None
-    kept = {key: value for key, value in whole.items() if key not in _INTERNAL} | {"versions": shown}
+    kept = {key: value for key, value in whole.items() if key not in INTERNAL} | {"versions": shown}
     if "dist-tags" in whole:
         named = field(whole, "dist-tags", dict, ABOUT)
         kept["dist-tags"] = {tag: version for tag, version in named.items() if version in shown}
@@ -69,7 +69,7 @@ def packument(base: str, body: bytes, view: View) -> bytes | None:
 
 def tags(name: str, body: bytes, view: View) -> bytes:
     """The tags that lead to a version a reader may see."""
-    found = _read(body)
+    found = read(body)
     return _written(
         {tag: to for tag, to in found.items() if isinstance(to, str) and view.shows(npm_canonical(name, to))}
     )
@@ -77,7 +77,7 @@ def tags(name: str, body: bytes, view: View) -> bytes:
 
 def search(body: bytes, view: View) -> bytes:
     """Those results of a search whose version a reader may see."""
-    whole = _read(body)
+    whole = read(body)
     results: list[Json] = []
     for one in field(whole, "objects", list, ABOUT):
         package = field(expect(one, dict, ABOUT), "package", dict, ABOUT)
@@ -89,20 +89,26 @@ def search(body: bytes, view: View) -> bytes:
 
 def found(body: bytes) -> Iterator[str]:
     """The packages that a search found; nobody can ask for one under another name through the gateway."""
-    for one in field(_read(body), "objects", list, ABOUT):
+    for one in field(read(body), "objects", list, ABOUT):
         try:
             yield npm_name(field(field(expect(one, dict, ABOUT), "package", dict, ABOUT), "name", str, ABOUT))
         except Malformed:
             continue
 
 
+def dist_of(body: bytes, version: str) -> Object | None:
+    """What a packument says of one version's tarball; None where there is no such version."""
+    return next((field(one, "dist", dict, ABOUT) for found, one in _versions(read(body)) if found == version), None)
+
+
+def read(body: bytes) -> Object:
+    """Read a document of the registry strictly."""
+    return strict_json.parse_object(body, ABOUT, limit=limits.INDEX_PAGE)
+
+
 def tarball(name: str, version: str) -> str:
     """The path of a version's tarball below a registry's address."""
     return f"/{name}/-/{npm_file(name, version)}"
-
-
-def _read(body: bytes) -> Object:
-    return strict_json.parse_object(body, ABOUT, limit=limits.INDEX_PAGE)
 
 
 def _written(value: Object) -> bytes:

@@ -28,6 +28,7 @@ _UNKNOWN: Final = Route(Verb.UNKNOWN)
 _AUDITS: Final = frozenset({"advisories/bulk", "audits", "audits/quick"})
 _LOGIN: Final = "Put a token of the gateway into .npmrc (provgate token create); it makes none for a password."
 _STAGE: Final = "Publish with npm publish: what is staged could change after it was verified."
+_REV: Final = "Publish a new version, and deprecate this one; who may publish is said by the gateway's tokens."
 _PUBLISHER: Final = "Ask the operator; who may publish is said by the gateway's tokens and its policy."
 
 
@@ -51,6 +52,12 @@ def package_of(path: str) -> str:
     return npm_name(unquote(path)[1:])
 
 
+def tag_of(path: str) -> tuple[str, str]:
+    """The package and the tag that a mutation's path names; raises `Malformed`."""
+    *name, _, tag = unquote(path).removeprefix("/-/package/").split("/")
+    return npm_name("/".join(name)), tag
+
+
 def _package(head: Head, name: str, rest: list[str]) -> Route:
     try:
         package = purl("npm", name)
@@ -63,11 +70,11 @@ def _package(head: Head, name: str, rest: list[str]) -> Route:
             accept = ABBREVIATED if abbreviated else FULL
             return Route(Verb.READ, address(name), package=package, document=True, accept=accept)
         case [] if head.method == "PUT" and not head.query:
-            return Route(Verb.PUBLISH)
+            return Route(Verb.PUBLISH, package=package)
         case ["-", file_name] if reads and not head.query:
             return _tarball(name, package, file_name)
         case ["-rev", _] | ["-", _, "-rev", _] if not reads:
-            return _refused("npm unpublish", "Publish a new version, and deprecate this one.")
+            return _refused("npm unpublish or npm owner", _REV)
     return _UNKNOWN
 
 
@@ -131,8 +138,8 @@ def _named(head: Head, named: list[str]) -> Route:
         case ["dist-tags"] if head.method in _READS:
             path = f"/-/package{address(name)}/dist-tags"
             return Route(Verb.READ, path, package=package, document=True, accept=FULL)
-        case ["dist-tags", _] if head.method not in _READS:
-            return _refused("npm dist-tag", "Publish with --tag: a tag moves to the version that is published.")
+        case ["dist-tags", _] if head.method in {"PUT", "DELETE"} and not head.query:
+            return Route(Verb.MUTATE, package=package)
         case ["trust", *_] if head.method not in _READS:
             return _refused("npm trust", _PUBLISHER)
         case ["access" | "collaborators" | "visibility", *_] if head.method not in _READS:

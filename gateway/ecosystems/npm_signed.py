@@ -31,8 +31,8 @@ def signed(name: str, version: str, dist: Object, view: View) -> Object:
     """A version's `dist` with the gateway's signature and attestations, where it answers for the version."""
     shown = {key: value for key, value in dist.items() if key not in _THEIRS}
     canonical = npm_canonical(name, version)
-    vouched = view.vouched.get(canonical)
-    if vouched is None or not _same(dist, vouched):
+    vouched = answered_for(canonical, dist, view)
+    if vouched is None:
         return shown
     shown["integrity"] = integrity = _integrity(vouched)
     made = view.signer.sign(f"{canonical}:{integrity}") if view.signer is not None else None
@@ -43,6 +43,12 @@ def signed(name: str, version: str, dist: Object, view: View) -> Object:
         url = f"{view.address}{_ATTESTATIONS}{quote(canonical, safe='@/')}"
         shown["attestations"] = {"url": url, "provenance": {"predicateType": first.predicate_type}}
     return shown
+
+
+def answered_for(canonical: str, dist: Object, view: View) -> Vouched | None:
+    """What the gateway vouches for under this name, where that is what the registry's document speaks of."""
+    vouched = view.vouched.get(canonical)
+    return vouched if vouched is not None and _same(dist, vouched) else None
 
 
 def attestations(name: str, version: str, route: Route, view: View) -> bytes | None:

@@ -5,7 +5,8 @@ given. Every one recognises a request (`route`) and puts a refusal into the word
 
 There are two kinds. With `Packages` (PyPI, npm) a publish is one request: its body is taken piece by piece
 (`receiver`), an `Upload` is read from it (`assemble`), the request the registry gets instead is written (`forward`); it
-says what the registry holds (`holdings`) and shows a document to a reader (`present`). With a depot (OCI) content is
+says what the registry holds (`holdings`) and shows a document to a reader (`present`). What it changes without an
+upload is a `Change` (`mutation`). With a depot (OCI) content is
 deposited by its digest in many requests, and named afterwards: see `gateway.ecosystems.oci`.
 """
 
@@ -19,6 +20,7 @@ from typing import BinaryIO, Protocol
 from gateway import limits
 from gateway.model.case import Grant
 from gateway.model.evidence import Evidence
+from gateway.model.mutation import Mutation
 from gateway.model.upload import Registry, Upload
 from gateway.model.vouched import Vouched
 from gateway.reasons import Reason
@@ -55,10 +57,13 @@ class Head:
 class Route:
     """What a request is, as its protocol recognised it.
 
+    `package` is the purl that a read or a mutation is about; on a publish it says that the request may turn out to be
+    a mutation of that package instead.
+
     For a read: `path` is what the upstream is asked for, `document` says that the answer is a document the protocol
     presents anew rather than a file that streams through, `file` is the canonical name of the file that streams,
-    `derived` that what streams is only about that file, so that its bytes are never those that were accepted, `package`
-    the purl read from, `accept` the type that is asked for. `posted` says that the read is a POST whose body goes to
+    `derived` that what streams is only about that file, so that its bytes are never those that were accepted, `accept`
+    the type that is asked for. `posted` says that the read is a POST whose body goes to
     the registry as it is. `redirect` is a path relative to the mount that the client is sent to instead. `proved` is
     the canonical name whose bundles are presented instead of the document that lists it; `public` says that only those
     of Sigstore's public instance are.
@@ -115,17 +120,19 @@ class Write:
 class Assembled:
     """An upload as read from its request, the evidence that came with it, and how to forward it.
 
-    `forward` takes random bytes of 16 for the boundary and gives the request for the registry.
+    `forward` takes random bytes of 16 for the boundary and gives the request for the registry. `alone` says that the
+    registry keeps all that it knows of a package in one document: nothing else of the package is written meanwhile.
     """
 
     upload: Upload
     evidence: tuple[Evidence, ...]
     forward: Callable[[bytes], Write]
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A publish that is refused before there is an upload to decide on."""
+    """A publish or a mutation that is refused before there is anything to decide on."""
 
     reasons: tuple[Reason, ...]
 
@@ -190,6 +197,19 @@ class Reply:
     headers: tuple[tuple[str, str], ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A mutation as read from its request, how to forward it, and the answer when it is done.
+
+    `forward` takes the address and the bytes of the package's document, fetched afresh, and what a reader may see; it
+    compares, and gives the request for the registry, written anew. Raises `Malformed` where that document is none.
+    """
+
+    mutation: Mutation
+    forward: Callable[[str, bytes, View], Write | Refused]
+    done: Reply
+
+
 class Ecosystem(Protocol):
     """One protocol: what every one has. Adding one is a file with its methods and a line in `ECOSYSTEMS`."""
 
@@ -214,8 +234,11 @@ class Packages(Ecosystem, Protocol):
     def receiver(self, head: Head, spool: BinaryIO, limit: int) -> Receiver:
         """Make the reader of one publish request's body; `limit` bounds the file in bytes. Raises `Malformed`."""
 
-    def assemble(self, registry: Registry, received: Receiver) -> Assembled | Refused:
-        """Read the upload from a finished receiver of this ecosystem."""
+    def assemble(self, registry: Registry, received: Receiver) -> Assembled | Change | Refused:
+        """Read the upload from a finished receiver of this ecosystem, or the mutation that it turns out to be."""
+
+    def mutation(self, head: Head, body: bytes) -> Change | Refused:
+        """Read a mutation from its whole request."""
 
     def local(self, registry: Registry, file_name: str, handle: BinaryIO) -> Upload | Refused:
         """Read the upload that publishing this one file would be (`provgate verify`)."""

@@ -17,7 +17,19 @@ from urllib.parse import unquote, urlencode
 
 from gateway import limits
 from gateway.ecosystems import pypi_index
-from gateway.ecosystems.protocol import Assembled, Head, Held, Receiver, Refused, Reply, Route, Verb, View, Write
+from gateway.ecosystems.protocol import (
+    Assembled,
+    Change,
+    Head,
+    Held,
+    Receiver,
+    Refused,
+    Reply,
+    Route,
+    Verb,
+    View,
+    Write,
+)
 from gateway.ecosystems.pypi_distribution import read_distribution
 from gateway.ecosystems.pypi_form import FORWARDED, FormReceiver
 from gateway.ecosystems.rendering import lines, phrase, status_of
@@ -117,6 +129,10 @@ class PyPI:
         name, version = names.pypi_spelled(held.name)
         body = urlencode({":action": "remove_pkg", "name": name, "version": version}).encode()
         return Write("POST", "/", (("Content-Type", "application/x-www-form-urlencoded"),), body, b"", len(body))
+
+    def mutation(self, head: Head, body: bytes) -> Change | Refused:  # noqa: ARG002 - none is routed here
+        """PyPI's clients change nothing but by uploading."""
+        return Refused((Reason(Code.OPERATION_REFUSED, head.path),))
 
     def exists(self) -> Reply:
         """PyPI answers an identical file that is there with 200."""

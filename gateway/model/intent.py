@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from gateway.model.case import Case
 from gateway.model.decision import Decision
+from gateway.model.mutation import Mutation
 
 
 class Step(StrEnum):
@@ -61,12 +62,16 @@ class Intent:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One decision as it is written down. `id` carries 128 random bits and is the capability to read its page."""
+    """One decision as it is written down. `id` carries 128 random bits and is the capability to read its page.
+
+    `mutation` is what was decided on where that was no upload; accepted, it was let through to the registry.
+    """
 
     id: str
     at: datetime
-    case: Case | None  # None: refused before there was an upload to decide on
+    case: Case | None  # None: a mutation, or refused before there was an upload to decide on
     decision: Decision
     registry: str
     grant: str
     roots: tuple[tuple[str, str], ...] = ()  # name and digest of every trust root that was asked
+    mutation: Mutation | None = None

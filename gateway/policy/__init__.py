@@ -1,6 +1,6 @@
 """Policy: rules as values, the checks, and `decide`, the one pure function that judges an upload."""
 
-from gateway.policy.decide import decide, refuse
+from gateway.policy.decide import decide, let_through, refuse
 from gateway.policy.loading import load_policy
 from gateway.policy.rules import (
     AttestationRule,
@@ -30,6 +30,7 @@ __all__ = [
     "SummaryRule",
     "TagRule",
     "decide",
+    "let_through",
     "load_policy",
     "policy_schema",
     "refuse",

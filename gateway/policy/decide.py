@@ -1,4 +1,4 @@
-"""`decide`: the one pure function that judges an upload; and `refuse`, for what never became one.
+"""`decide`: the one pure function that judges an upload; `refuse`, for what never became one; `let_through`.
 
 1. Find the rule. 2. Run the checks that hold under any rule. 3. Run those the rule asks for. 4. Settle each failed one:
 lifted, waived, or counting. 5. The outcome follows: nothing counts, accept; only curable things under a rule that
@@ -9,15 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from gateway.model.case import Case
+from gateway.model.case import Action, Case, Grant
 from gateway.model.decision import Check, Decision, Outcome, Result
 from gateway.model.identity import Identity
+from gateway.model.mutation import Mutation
 from gateway.policy.checks.claims import claims_agree
 from gateway.policy.checks.credential import credential_covers, credential_in_force, credential_kind
 from gateway.policy.checks.evidence import Candidate, Demand, evidence_for
 from gateway.policy.checks.past import names_free, not_revoked, release_open
 from gateway.policy.checks.request import request_rules
-from gateway.policy.checks.results import failed, passed
+from gateway.policy.checks.results import either, failed, passed
 from gateway.policy.leniency import Leniency, Weight
 from gateway.policy.rules import Policy, Rule
 from gateway.reasons import Code, Reason
@@ -74,6 +75,15 @@ def refuse(reasons: tuple[Reason, ...], revision: str) -> Decision:
         rule="",
         policy=revision,
     )
+
+
+def let_through(mutation: Mutation, grant: Grant, revision: str) -> Decision:
+    """Accept a mutation that nothing speaks against: a grant covers it, and no rule asks for evidence of one."""
+    covered = (
+        passed("credential-package", "credential", either(grant.packages), mutation.purl),
+        passed("credential-action", "credential", either(sorted(grant.actions)), Action.MUTATE.value),
+    )
+    return Decision(Outcome.ACCEPT, covered, reasons=(), rule="", policy=revision)
 
 
 def _rule_found(case: Case, rule: Rule | None) -> Check:

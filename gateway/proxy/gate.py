@@ -4,7 +4,7 @@
 2. Let the protocol recognise it; unknown is refused, reads and writes alike.
 3. A write with a Content-Encoding is 415, undecoded (CONTRACTS F.1).
 4. Find out who asks; a write without a grant is 401 before its body is read.
-5. A read takes the fast path; a publish is handed to `publish`.
+5. A read takes the fast path; a publish or a mutation is handed to `publish`.
 
 A registry of content by digest (OCI) has a way of its own from 2 on: `gateway.proxy.images`.
 """
@@ -15,6 +15,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from aiohttp import HttpVersion11, web
@@ -32,12 +33,14 @@ from gateway.proxy.images.gate import DepotGate
 from gateway.proxy.mounts import Mount, Mounted, MountedDepot, find
 from gateway.proxy.pages import Page, Pages, State
 from gateway.proxy.protocol import GateProtocol, plain_reply, response_of
+from gateway.publish.mutate import Asked
 from gateway.publish.publish import BodyAborted, Publisher, Surroundings
 from gateway.reasons import Code, Reason
 
 log = logging.getLogger(__name__)
 Own = Callable[[Head, AsyncIterator[bytes]], Awaitable[Reply]]
 OWN: Final = "/-/"
+_ACTIONS: Final = {Verb.PUBLISH: Action.PUBLISH, Verb.MUTATE: Action.MUTATE}
 # Below it, what beats any mount; a registry at the root of its host keeps the rest (npm's `/-/npm`).
 _OWN_NAMES: Final = frozenset({"d", "reasons", "evidence", "token", "healthz", "readyz", "metrics"})
 
@@ -108,9 +111,9 @@ class Gate:
                 return await self._read(mounted, route, head, request)
             case Verb.OWN:
                 return await self._answered(mounted, route, head)
-            case Verb.PUBLISH:
-                return await self._publish(mounted, head, request)
-            case Verb.DEPOSIT | Verb.EVIDENCE | Verb.MUTATE | Verb.UNKNOWN:
+            case Verb.PUBLISH | Verb.MUTATE:
+                return await self._written(mounted, route, head, request)
+            case Verb.DEPOSIT | Verb.EVIDENCE | Verb.UNKNOWN:
                 return _refusal(mounted, head, route.problem or _unknown(f"{mounted.mount}{head.path}", head))
 
     async def _answered(self, mounted: Mounted, route: Route, head: Head) -> Reply:
@@ -122,15 +125,22 @@ class Gate:
             return mounted.served.ecosystem.answer(route, None, view) or _refusal(mounted, head, found)
         return mounted.served.ecosystem.answer(route, found, view) or _refusal(mounted, head, _unknown(head.path, head))
 
-    async def _publish(self, mounted: Mounted, head: Head, request: web.BaseRequest) -> Reply:
+    async def _written(self, mounted: Mounted, route: Route, head: Head, request: web.BaseRequest) -> Reply:
         if any(name.lower() == "content-encoding" for name, _ in head.headers):  # 3
             reason = Reason(Code.CONTENT_ENCODING, "Content-Encoding", "none", head.header("content-encoding") or "")
             return _refusal(mounted, head, reason)
         registry = mounted.served.registry.name
-        found = await self._authenticator.grant(head, registry, None, Action.PUBLISH, self._around.now())  # 4
+        found = await self._authenticator.grant(head, registry, None, _ACTIONS[route.verb], self._around.now())  # 4
+        if isinstance(found, Reason) and route.package is not None:  # it may turn out to be a mutation
+            mutating = await self._authenticator.grant(head, registry, None, Action.MUTATE, self._around.now())
+            found = found if isinstance(mutating, Reason) else mutating
         if isinstance(found, Reason):
             return _refusal(mounted, head, found)
-        return await self._publisher.publish(mounted.served, head, found, _body(request))  # 5
+        revision = self._publisher.trust.policy.revision
+        asked = Asked(mounted.served, head, found, revision, partial(self._view, mounted, route))
+        if route.verb is Verb.MUTATE:
+            return await self._publisher.mutations.request(asked, _body(request))
+        return await self._publisher.publish(asked, _body(request))  # 5
 
     async def _read(
         self, mounted: Mounted, route: Route, head: Head, request: web.BaseRequest

@@ -1,5 +1,7 @@
 """The path of a publish, once, as numbered steps; nothing else in the program forwards an upload.
 
+A request that turns out to hold no upload, but a change of what the registry says, goes on in `mutate`.
+
  1. Receive the body into the spool, measuring it on the way.
  2. Assemble the upload: the package's own metadata is read out of the artifact.
  3. Wait for this name's turn: of two simultaneous publishes one decides first (CONTRACTS E.1).
@@ -26,7 +28,7 @@ from datetime import datetime
 from typing import Final
 
 from gateway import limits
-from gateway.ecosystems.protocol import Assembled, Head, Receiver, Refused, Reply, Write
+from gateway.ecosystems.protocol import Assembled, Change, Head, Receiver, Refused, Reply, Write
 from gateway.errors import Malformed, StoreError, TooLarge, UpstreamError
 from gateway.model.case import Case, Grant
 from gateway.model.decision import Decision, Outcome
@@ -35,6 +37,7 @@ from gateway.model.intent import Intent, IntentFile, Record, Settlement, Step
 from gateway.model.upload import Upload
 from gateway.policy import decide, refuse
 from gateway.publish.evidence import gather, measure_covered, verify_all
+from gateway.publish.mutate import Asked, Mutations
 from gateway.publish.served import Served, Trust
 from gateway.publish.settle import digest_of, holdings, settle
 from gateway.publish.spending import take_uses, withdrawn
@@ -74,17 +77,20 @@ class Publisher:
         self._spool = spool
         self._around = around
         self._turns = Turns()
+        self.mutations = Mutations(store, self._turns, around.now, around.identifier)
 
-    async def publish(self, served: Served, head: Head, grant: Grant, body: AsyncIterator[bytes]) -> Reply:
+    async def publish(self, asked: Asked, body: AsyncIterator[bytes]) -> Reply:
         """Take one publish request to its answer; raises `BodyAborted` when there is nobody left to answer."""
-        attempt = _Attempt(served, head, grant, self.trust)
+        served = asked.served
+        attempt = _Attempt(served, asked.head, asked.grant, self.trust)
         try:
-            with self._spool.open(grant.id) as spooled:
+            with self._spool.open(attempt.grant.id) as spooled:
                 assembled = await self._receive(attempt, spooled, body)  # 1, 2
                 if isinstance(assembled, Refused):
                     return await self._refused(attempt, assembled.reasons)
-                registry = served.registry.name
-                async with self._turns.take(f"{registry} {f.canonical}" for f in assembled.upload.files):  # 3
+                if isinstance(assembled, Change):
+                    return await self.mutations.carry_out(asked, assembled)
+                async with self._turns.take(_turns(assembled)):  # 3
                     return await self._decided(attempt, assembled, spooled)
         except SpoolFull as error:
             log.error("spool: %s", error)  # noqa: TRY400 - one line, no traceback
@@ -126,7 +132,7 @@ class Publisher:
 
     async def _receive(
         self, attempt: _Attempt, spooled: SpooledBody, body: AsyncIterator[bytes]
-    ) -> Assembled | Refused:
+    ) -> Assembled | Change | Refused:
         served = attempt.served
         try:
             receiver = served.ecosystem.receiver(attempt.head, spooled, served.max_file)
@@ -340,6 +346,12 @@ def _conflict(conflict: Conflict, file: IntentFile) -> Reason:
             return Reason(Code.DIGEST_REVOKED, file.name, got=f"sha256:{file.sha256}")
         case Cause.OPEN | Cause.DAMAGED | Cause.ENDED:
             return Reason(Code.PUBLISH_UNSETTLED, file.name, "no other publish of this name", conflict.cause.value)
+
+
+def _turns(assembled: Assembled) -> list[str]:
+    upload = assembled.upload
+    names = [file.canonical for file in upload.files] + ([upload.purl] if assembled.alone else [])
+    return [f"{upload.registry.name} {name}" for name in names]
 
 
 async def _feed(receiver: Receiver, body: AsyncIterator[bytes]) -> None:

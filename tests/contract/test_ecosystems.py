@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from gateway.demo.packages import wheel
 from gateway.ecosystems import ECOSYSTEMS, PACKAGES
-from gateway.ecosystems.protocol import Assembled, Head, Refused, Verb, Write
+from gateway.ecosystems.protocol import Assembled, Change, Head, Refused, Verb, Write
 from gateway.errors import Malformed
 from gateway.model.upload import Registry
 from gateway.reasons import CATALOGUE, Code, Reason
@@ -139,7 +139,7 @@ HEADERS = st.lists(
 
 def taken(
     name: str, head: Head, body: bytes, chunk: int = 1 << 16
-) -> tuple[Assembled | Refused | Malformed, io.BytesIO]:
+) -> tuple[Assembled | Change | Refused | Malformed, io.BytesIO]:
     """Give a protocol a body as the gateway would."""
     spool = io.BytesIO()
     protocol = PACKAGES[name]

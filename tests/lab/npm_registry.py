@@ -30,6 +30,8 @@ class NpmRegistry(LabRegistry):
                 return response
         path = unquote(request.raw_path.partition("?")[0])
         match request.method, path.split("/")[1:]:
+            case "PUT" | "DELETE", ["-", "package", *name, "dist-tags", tag]:
+                return self._tag("/".join(name), tag, await request.json() if request.method == "PUT" else None)
             case "PUT", _:
                 return self._put(path[1:], await request.json())
             case "POST", ["-", *_]:
@@ -65,8 +67,18 @@ class NpmRegistry(LabRegistry):
         packument["time"] |= {"modified": "now", version: "then"}
         packument["dist-tags"]["latest"] = version
 
+    def _tag(self, name: str, tag: str, version: str | None) -> web.Response:
+        self.packuments[name]["dist-tags"].pop(tag, None)
+        if version is not None:
+            self.packuments[name]["dist-tags"][tag] = version
+        return web.json_response({"ok": "package tagged"}, status=201)
+
     def _put(self, name: str, document: dict[str, Any]) -> web.Response:
         self.documents.append(json.loads(json.dumps(document)))
+        if "_attachments" not in document:  # what it is told of versions; those that are not named are gone
+            self.packuments[name] |= {"versions": document["versions"], "dist-tags": document["dist-tags"]}
+            self.packuments[name]["_rev"] = f"{len(self.documents)}-y"
+            return web.json_response({"ok": "package changed"}, status=201)
         ((_, attachment),) = document["_attachments"].items()
         ((version, manifest),) = document["versions"].items()
         dist = {key: value for key, value in manifest["dist"].items() if key != "tarball"}

@@ -189,8 +189,8 @@ MISSES: Final[dict[str, tuple[int, set[str], Callable[[Document], Any]]]] = {
     "two versions": (400, {"upload-malformed"}, lambda d: d["versions"].update({"1.0.1": version(d)})),
     "no tags": (400, {"upload-malformed"}, lambda d: d.update({"dist-tags": {}})),
     "access": (400, {"upload-malformed"}, lambda d: d.update(access="everybody")),
-    "no attachments": (403, {"operation-refused"}, lambda d: d.pop("_attachments")),
-    "no tarball": (403, {"operation-refused"}, lambda d: d["_attachments"].pop(TARBALL)),
+    "no attachments, so a mutation": (403, {"credential-scope"}, lambda d: d.pop("_attachments")),
+    "no tarball, so a mutation": (403, {"credential-scope"}, lambda d: d["_attachments"].pop(TARBALL)),
     "two tarballs": (
         400,
         {"upload-malformed"},

@@ -131,8 +131,6 @@ async def test_ping_and_whoami_are_the_gateways_own_answers(gate: LabGate) -> No
         ("POST", "/-/stage/package/@acme%2fwidget"),
         ("POST", "/-/stage/1/approve"),
         ("POST", "/-/package/@acme%2fwidget/trust"),
-        ("PUT", "/-/package/@acme%2fwidget/dist-tags/latest"),
-        ("DELETE", "/-/package/@acme%2fwidget/dist-tags/latest"),
         ("POST", "/-/package/@acme%2fwidget/access"),
         ("PUT", "/@acme%2fwidget/-rev/1-x"),
         ("DELETE", "/@acme%2fwidget/-rev/1-x"),

@@ -169,7 +169,7 @@ def _insert_record(connection: sqlite3.Connection, record: Record) -> int:
             record.id,
             to_column(record.at),
             record.registry,
-            upload and upload.purl,
+            upload.purl if upload is not None else record.mutation and record.mutation.purl,
             upload and upload.version,
             record.decision.outcome.value,
             record.grant,

@@ -32,7 +32,7 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
             id TEXT NOT NULL UNIQUE,
             at INTEGER NOT NULL,
             registry TEXT NOT NULL,
-            purl TEXT,  -- NULL: refused before there was an upload
+            purl TEXT,  -- NULL: refused before it was known
             version TEXT,
             outcome TEXT NOT NULL,
             grant_id TEXT NOT NULL,
