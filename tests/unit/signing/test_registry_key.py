@@ -79,6 +79,15 @@ def test_expired_keys_and_public_ones_are_listed_and_sign_nothing(private: ec.El
     assert RegistryKeys().at(AT) is None
 
 
+def test_a_key_as_openssl_writes_it_is_the_same_key(private: ec.EllipticCurvePrivateKey) -> None:
+    traditional = private.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
+    )
+    assert b"BEGIN EC PRIVATE KEY" in traditional
+    assert read_key(traditional).keyid == read_key(pem(private)).keyid
+    assert read_key(traditional).signs(AT)
+
+
 def test_a_key_does_not_show_itself(private: ec.EllipticCurvePrivateKey) -> None:
     assert "PRIVATE" not in repr(read_key(pem(private))).upper()
 
