@@ -16,7 +16,7 @@ from gateway.policy import Policy
 from tests.lab.docker_registry import DockerRegistry, docker_registry
 from tests.lab.image_gate import OBSERVE, Answered, ImageGate, image_gate, sha256
 from tests.lab.image_world import POLICY
-from tests.lab.images import CONFIG, MANIFEST
+from tests.lab.images import CONFIG, INDEX, MANIFEST
 
 CREDENTIAL = "Basic " + base64.b64encode(b"gateway:lab-registry-secret").decode()
 IMMUTABLE = OBSERVE.replace("    attestations:", '    tags: {immutable: ["v*"]}\n    attestations:')
@@ -122,3 +122,41 @@ async def test_the_page_of_a_hold_says_how_it_stands(registry: DockerRegistry, t
         ended = await gate.ask("GET", page, token="", Accept="application/json")
         assert (ended.json["outcome"], ended.json["hold"]["ending"]) == ("hold", "expired")
         assert b"Waits" not in (await gate.ask("GET", page, token="")).body
+
+
+@pytest.mark.parametrize("inside", ["layer", "child", "child's layer"])
+async def test_what_was_withdrawn_does_not_come_back_inside_of_something_else(gate: ImageGate, inside: str) -> None:
+    name = f"team/{inside.replace(' ', '-').replace(chr(39), '')}"
+    child = await manifest(gate, name, f"withdrawn {inside}")
+    layer = json.loads(child)["config"]["digest"]
+    assert (await put(gate, name, sha256(child), child)).status == 201
+    described = {"mediaType": MANIFEST, "digest": sha256(child), "size": len(child)}
+    index = json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": [described]}).encode()
+    body, kind = (child, MANIFEST) if inside == "layer" else (index, INDEX)
+    gone = sha256(child) if inside == "child" else layer
+    path = f"/v2/{name}/manifests/1.0"
+    assert (await gate.ask("PUT", path, body, Content_Type=kind)).status == 201
+    await gate.store.revoke_digest(gone.removeprefix("sha256:"), "ops@acme.example", "leaked", gate.clock.now())
+    refused = await gate.ask("PUT", path, body, Content_Type=kind)
+    assert (refused.status, refused.code) == (403, "DENIED digest-revoked")
+    assert gone in refused.json["errors"][0]["message"]
+
+
+async def test_a_hold_is_not_released_once_a_part_of_its_image_was_withdrawn(
+    registry: DockerRegistry, tmp_path: Path
+) -> None:
+    async with image_gate(tmp_path, registry.url, CREDENTIAL, policy=POLICY) as gate:
+        body = await manifest(gate, "team/part", "withdrawn while it waits")
+        assert (await put(gate, "team/part", "1.0", body)).status == 201
+        layer = json.loads(body)["config"]["digest"].removeprefix("sha256:")
+        await gate.store.revoke_digest(layer, "ops@acme.example", "leaked", gate.clock.now())
+        (hold,) = await gate.store.contents.open_holds(None)
+    async with image_gate(tmp_path, registry.url, CREDENTIAL) as gate:  # another policy decides it again
+        async with asyncio.timeout(20):
+            while await gate.store.contents.open_holds(None):
+                continue  # each look takes its turn in another thread
+        ended = await gate.store.contents.hold_of(hold.id)
+        assert ended is not None
+        assert ended.ending is Ending.REFUSED
+        assert ended.problem.startswith("digest-revoked")
+        assert "1.0" not in registry.tags("team/part")

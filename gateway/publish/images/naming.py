@@ -1,6 +1,6 @@
 """Giving a tag to content that was accepted: the only place that moves a tag of a registry.
 
-1. Look once more at what may have changed since the decision: the grant, its uses, the waivers.
+1. Look once more at what may have changed since the decision: the grant, its uses, the waivers, what was withdrawn.
 2. Note what the content is made of, so that it is shown with it; under a quarantine, bring it into its repository.
 3. Commit the record and the intent: from here on the content may be seen by its digest.
 4. Move the registry's tag, with the gateway's own credential.
@@ -24,6 +24,7 @@ from gateway.model.intent import Intent, IntentFile, Record, Settlement, Step
 from gateway.policy import refuse
 from gateway.publish.images import client
 from gateway.publish.images.depot import Depot
+from gateway.publish.images.reaching import withdrawn_part
 from gateway.publish.publish import Surroundings
 from gateway.publish.spending import take_uses, withdrawn
 from gateway.reasons import Code, Reason
@@ -63,6 +64,7 @@ class Naming:
         assert record.case is not None
         upload, grant = record.case.upload, accepted.grant
         reason = await withdrawn(self._store, grant)  # 1
+        reason = reason or withdrawn_part(accepted.reaches, self._store.revoked())
         if reason is None:
             spent = grant if accepted.hold is None else replace(grant, uses_left=None)  # a hold's push has used it
             reason = await take_uses(self._store, spent, record)

@@ -44,7 +44,7 @@ from gateway.publish.images.holding import Holding, tag_key
 from gateway.publish.images.judging import Judge, Judged
 from gateway.publish.images.naming import Accepted, Naming, bring
 from gateway.publish.images.push import Attempt, Push, Refusal
-from gateway.publish.images.reaching import Missing, reached
+from gateway.publish.images.reaching import Missing, reached, withdrawn_part
 from gateway.publish.publish import Surroundings
 from gateway.publish.served import Trust
 from gateway.publish.spending import take_uses, withdrawn
@@ -164,6 +164,8 @@ class Images:
         if not push.names:
             await self._store_manifest(push, push.content)
             return pushed(push.attempt.request, push.digest, push.subject)
+        if reason := withdrawn_part(reaches, self._store.revoked()):
+            raise Refusal(reason)
         async with self._tags.take(tag_key(push.depot, push.repository, tag) for tag in push.names):  # 5
             for intent in await self._store.open_intents():
                 mine = intent.registry == push.depot.registry.name and intent.name == push.repository

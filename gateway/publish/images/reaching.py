@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from gateway import limits
 from gateway.ecosystems.oci_manifest import Manifest, content, read_manifest
 from gateway.errors import Malformed, TooLarge
@@ -9,6 +11,7 @@ from gateway.model.content import Content
 from gateway.model.digest import Digest
 from gateway.publish.images import client
 from gateway.publish.images.depot import Depot
+from gateway.reasons import Code, Reason
 
 
 class Missing(Exception):
@@ -30,6 +33,15 @@ async def reached(
     found: dict[Digest, Content] = {}
     await _children(depot, repository, manifest, found, limits.INDEX_DEPTH)
     return (*found.values(), content(manifest, digest, body))
+
+
+def withdrawn_part(reaches: Sequence[Content], revoked: frozenset[str]) -> Reason | None:
+    """Why a manifest may not have a tag although it was not withdrawn itself: something that it is made of was."""
+    *inner, _ = reaches
+    parts = {one.sha256 for one in inner} | {link.value for one in reaches for link in one.links}
+    found = next(iter(sorted(parts & revoked)), None)
+    expected = "nothing in it that was withdrawn"
+    return None if found is None else Reason(Code.DIGEST_REVOKED, "the image", expected, f"sha256:{found}")
 
 
 async def _children(
