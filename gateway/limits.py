@@ -126,4 +126,5 @@ STORE_BATCH: Final = 256  # writes that share one commit
 STORE_BUSY_SECONDS: Final = 10.0  # another process may hold the write lock this long
 STORE_WATCH_SECONDS: Final = 0.5  # another process's revocation is seen within this
 RECORDS_PAGE: Final = 1000  # count; one answer to a search of the records
+GRANTS_KEPT: Final = 4096  # count, in memory for reads, while nothing is written
 STORE_READERS: Final = 4  # connections that read at the same time

@@ -22,7 +22,14 @@ class Authenticator:
     key: bytes
 
     async def grant(
-        self, head: Head, registry: str | None, purl: str | None, action: Action | None, now: datetime
+        self,
+        head: Head,
+        registry: str | None,
+        purl: str | None,
+        action: Action | None,
+        now: datetime,
+        *,
+        reading: bool = False,
     ) -> Grant | Reason:
         """The grant that covers this action, or why there is none; never tells a wrong secret from an unknown token.
 
@@ -36,16 +43,17 @@ class Authenticator:
             code = Code.CREDENTIAL_INVALID if presented.foreign else Code.CREDENTIAL_MISSING
             may = f" that may {action.value}" if action else ""
             return Reason(code, "Authorization", f"a token of this gateway{may}")
-        grant = await self.known(presented.token)
+        grant = await self.known(presented.token, reading=reading)
         if grant is None:
             return Reason(Code.CREDENTIAL_INVALID, "Authorization", "a token that exists and is not revoked")
         reasons = check(grant, registry or grant.registry, purl, action, now)
         return reasons[0] if reasons else grant
 
-    async def known(self, token: str) -> Grant | None:
+    async def known(self, token: str, *, reading: bool = False) -> Grant | None:
         """The grant that a token proves, whatever it covers; None where there is none or it is revoked."""
         grant_id = parse(token)
-        found = await self.store.grant_by_id(grant_id) if grant_id else None
+        find = self.store.grant_seen if reading else self.store.grant_by_id
+        found = await find(grant_id) if grant_id else None
         if found is None:
             return None
         grant, stored = found
@@ -56,7 +64,7 @@ class Authenticator:
     ) -> str | Reason | None:
         """What a read sends upstream: None is the gateway's own credential, an empty text none at all."""
         if read_auth is ReadAuth.GRANT:
-            found = await self.grant(head, registry, purl, Action.READ, now)
+            found = await self.grant(head, registry, purl, Action.READ, now, reading=True)
             return found if isinstance(found, Reason) else None
         if read_auth is ReadAuth.NONE:
             return ""

@@ -7,6 +7,7 @@ count and their single bound allow.
 
 from __future__ import annotations
 
+import re
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
@@ -18,6 +19,7 @@ from gateway.reasons import Code, Reason
 
 _VERSIONS: Final = (HttpVersion10, HttpVersion11)
 _DOTS: Final = frozenset({".", ".."})
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def read(request: web.BaseRequest) -> tuple[str, Head] | Reason:
@@ -64,7 +66,7 @@ def _ambiguous(path: str) -> bool:
     return (
         not path.isascii()
         or "\\" in once
-        or any(character < " " or character == "\x7f" for character in once)
+        or _CONTROL.search(once) is not None
         or unquote(once) != once
         or any(segment.partition(";")[0] in _DOTS for segment in once.split("/"))
     )

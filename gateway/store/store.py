@@ -156,6 +156,13 @@ class Store(ABC):
         """A grant and its token's keyed hash; None where there is none or it is revoked. Expiry is not looked at."""
 
     @abstractmethod
+    async def grant_seen(self, grant_id: str) -> tuple[Grant, str] | None:
+        """As `grant_by_id`, for reads: from memory while nothing was written.
+
+        Another process's revocation is seen within `limits.STORE_WATCH_SECONDS`.
+        """
+
+    @abstractmethod
     async def grants(self) -> tuple[KnownGrant, ...]:
         """Every grant, revoked ones too, in the order they were made."""
 

@@ -104,7 +104,7 @@ async def asker(
         if wanted.public(mounted) and wanted.repository is not None:
             return Asker(None, silent=not given)
         return Challenge(Reason(Code.CREDENTIAL_MISSING, "Authorization", "a token of this gateway"), "", wanted.scope)
-    shown = await _shown(authenticator, mounted, presented.token, now)
+    shown = await _shown(authenticator, mounted, presented.token, now, reading=wanted.need is Need.PULL)
     if isinstance(shown, Reason):
         return Challenge(shown, "invalid_token", wanted.scope)
     grant, access = shown
@@ -120,12 +120,12 @@ async def asker(
 
 
 async def _shown(
-    authenticator: Authenticator, mounted: MountedDepot, token: str, now: datetime
+    authenticator: Authenticator, mounted: MountedDepot, token: str, now: datetime, *, reading: bool
 ) -> tuple[Grant | None, Access | None] | Reason:
     """The grant behind a token, and what an access token says; no grant is behind one that is anybody's."""
     unknown = Reason(Code.CREDENTIAL_INVALID, "Authorization", "a token that exists and is not revoked")
     if not token.startswith(ACCESS_PREFIX):
-        grant = await authenticator.known(token)
+        grant = await authenticator.known(token, reading=reading)
         return unknown if grant is None else (grant, None)
     access = read_access(token, authenticator.key)
     if access is None or access.registry != mounted.depot.registry.name:
@@ -134,7 +134,8 @@ async def _shown(
         return Reason(Code.CREDENTIAL_EXPIRED, "Authorization", "an access token that has not expired")
     if access.grant is None:
         return None, access
-    found = await authenticator.store.grant_by_id(access.grant)
+    find = authenticator.store.grant_seen if reading else authenticator.store.grant_by_id
+    found = await find(access.grant)
     return unknown if found is None else (found[0], access)
 
 

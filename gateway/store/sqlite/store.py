@@ -14,6 +14,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final, Generic, TypeVar
 
+from cachetools import LRUCache
+
+from gateway import limits
 from gateway.errors import StoreError
 from gateway.model.case import Grant, History, Waiver
 from gateway.model.digest import Digest
@@ -75,6 +78,7 @@ class SqliteStore(Access, Store):
         self._accepted: dict[str, _Growing[str]] = {}
         self._vouched: dict[str, _Growing[Vouched]] = {}
         self._version = 0
+        self._grants: LRUCache[str, tuple[int, tuple[Grant, str] | None]] = LRUCache(limits.GRANTS_KEPT)
         super().__init__(Database(path, self._refresh))
         self._contents = SqliteContents(self._database, self._commits)
 
@@ -124,6 +128,18 @@ class SqliteStore(Access, Store):
     async def grant_by_id(self, grant_id: str) -> tuple[Grant, str] | None:
         """Find a grant that is not revoked."""
         return await self._read(partial(grant_rows.by_id, grant_id=grant_id))
+
+    async def grant_seen(self, grant_id: str) -> tuple[Grant, str] | None:
+        """Find a grant in memory, or read it."""
+        version = self._version
+        kept = self._grants.get(grant_id)
+        if kept is not None and kept[0] == version:
+            self._seen()  # raises where memory is behind the record
+            return kept[1]
+        found = await self.grant_by_id(grant_id)
+        if version == self._version:  # else it may be of before the write
+            self._grants[grant_id] = (version, found)
+        return found
 
     async def grants(self) -> tuple[KnownGrant, ...]:
         """List all grants."""

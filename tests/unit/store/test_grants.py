@@ -103,3 +103,17 @@ async def test_another_waiver_for_the_same_bytes_is_another(store: Store) -> Non
     await store.add_waiver(replace(WAIVER, id="waiver-2"), AT)
     await store.use_waiver(WAIVER.id, "record-0", AT)
     assert await waivers_for(store) == 1
+
+
+async def test_a_grant_that_readers_are_known_by_is_withdrawn_for_them_too(store: Store) -> None:
+    await store.add_grant(cases.grant(), "hash")
+    assert await store.grant_seen("grant-1") == (cases.grant(), "hash")
+    assert await store.grant_seen("grant-1") == (cases.grant(), "hash")
+    await store.revoke_grant("grant-1", AT)
+    assert await store.grant_seen("grant-1") is None
+
+
+async def test_a_grant_that_was_unknown_is_seen_once_it_is_made(store: Store) -> None:
+    assert await store.grant_seen("grant-1") is None
+    await store.add_grant(cases.grant(), "hash")
+    assert await store.grant_seen("grant-1") == (cases.grant(), "hash")
