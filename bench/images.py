@@ -11,6 +11,7 @@ import base64
 import hashlib
 import http.client
 import json
+import shutil
 import statistics
 import subprocess
 import time
@@ -20,6 +21,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+from rich.console import Console
+from rich.table import Table
 
 from bench import memory
 from bench.world import nginx
@@ -83,6 +87,7 @@ class Served:
 @contextmanager
 def served(folder: Path) -> Iterator[Served]:
     """Run a registry, an nginx that buffers nothing, and a gateway before it."""
+    folder.mkdir(exist_ok=True)
     sandbox = Sandbox.create(now())
     with docker_registry("docker-registry", folder / "registry") as upstream:
         sandbox.save(folder / "trust_roots" / "sandbox")
@@ -112,6 +117,29 @@ def served(folder: Path) -> Iterator[Served]:
                 Registry("gateway", address, f"ci:{token}"),
             )
             yield Served(ways, gateway.pid, int((folder / "nginx" / "nginx.pid").read_text()))
+
+
+def measure(folder: Path, size: int, repeats: int, seconds: float = 12) -> dict[str, Any] | None:
+    """Measure blobs of one size and the reading of manifests; None where there is no docker-registry."""
+    if shutil.which("docker-registry") is None:
+        return None
+    with served(folder) as running:
+        return {"blobs": blobs(running, folder, size, repeats), "manifests": manifests(running, folder, seconds)}
+
+
+def table(found: dict[str, Any], out: Console) -> None:
+    """Print what was found."""
+    taken, read = found["blobs"], found["manifests"]
+    moved = Table(f"a blob of {taken['mib']} MiB", "push / direct", "pull / direct", "gateway's peak", box=None)
+    for name in ("direct", "nginx", "gateway"):
+        peak = f"{taken['gateway_peak_mib']:.0f} MiB" if name == "gateway" else ""
+        moved.add_row(name, f"{taken['push_over_direct'][name]:.2f}", f"{taken['pull_over_direct'][name]:.2f}", peak)
+    out.print("", moved, "")
+    for method, rates in read.items():
+        each = ", ".join(f"{name} {rate:.0f}" for name, rate in rates["per_processor_second"].items())
+        out.print(
+            f"{method} of a manifest by digest, for a second of processor time: {each} ({rates['over_nginx']:.2f})"
+        )
 
 
 def push(to: Registry, blob: Path, digest: str) -> float:

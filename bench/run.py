@@ -24,7 +24,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench import memory, verification
+from bench import images, memory, verification
 from bench.client import File, Target, upload
 from bench.world import NAME, big_wheel, nginx, small_wheel, targets
 from gateway.demo.scenarios import POLICY
@@ -136,6 +136,8 @@ def table(result: dict[str, Any], out: Console) -> None:
         found = result["small"][name]
         latency.add_row(name, f"{found['p50_ms']:.1f} ms", f"{found['p99_ms']:.1f} ms")
     out.print(latency, "")
+    if result["images"] is not None:
+        images.table(result["images"], out)
     verification.tables(result["verification"], out)
     cost = result["verification"]["cases"]["Rekor v1, DSSE"]["ms"]["both"]
     share = cost / result["small"]["added"]["p50_ms"]
@@ -163,6 +165,7 @@ def main() -> int:
         }
         if options.at_once:
             result["at_once"] = at_once(bench, options.at_once_mib * MIB, options.at_once)
+        result["images"] = images.measure(folder / "images", options.mib[-1] * MIB, options.repeats)
     table(result, out)
     RESULTS.mkdir(exist_ok=True)
     written = RESULTS / f"{now:%Y-%m-%d-%H%M}.json"
