@@ -51,6 +51,7 @@ RELEASE = """\
           ref: refs/heads/main
           runner: github-hosted
 """
+INSTALL = {"npm": ("npm", "install"), "pnpm": ("pnpm", "add")}
 THROUGH = npm_package(name="@acme/through")
 BEFORE = npm_package(name="@acme/before")
 
@@ -322,3 +323,22 @@ def test_a_key_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:
     again = told("npm", "new-key", "npm.pem", cwd=tmp_path)
     assert (again.returncode, again.stderr.strip()) == (1, "Error: npm.pem: File exists")
     assert read_key((tmp_path / "npm.pem").read_bytes()).keyid == keyid
+
+
+@pytest.mark.parametrize("client", ["npm", "pnpm"])
+def test_what_a_client_installed_itself_is_audited_by_it(world: World, tmp_path: Path, client: str) -> None:
+    signed = npm_package(name=f"@acme/{client}-signed", dependencies=None)
+    unsigned = npm_package(name=f"@acme/{client}-unsigned", dependencies=None)
+    npm = world.npm
+    put(f"{npm.registry}{signed.path}", signed.document(npm.bundle(signed)), f"Bearer {npm.token()}")
+    behind(npm, unsigned)
+    project = lay(tmp_path / "project", {"name": "project", "version": "1.0.0", "private": True})
+    home = Home(tmp_path / "home", npm.registry, npm.token())
+    settings = world.mirror.environment(tmp_path / "cache")
+    said = "1 package has a verified registry signature"
+    for package, expected in ((signed, True), (unsigned, False)):
+        installed = home.run(*INSTALL[client], package.name, cwd=project, **settings)
+        assert installed.succeeded, installed.output
+        audited = home.run(client, "audit", "signatures", cwd=project, **settings)
+        assert (audited.succeeded, said in audited.output) == (expected, True), audited.output
+        assert (f"{unsigned.name}@1.0.0" in audited.output) != expected
