@@ -2,7 +2,7 @@
 
 1. Recognise it; what is not recognised is refused. A write with a Content-Encoding is 415, undecoded (CONTRACTS F.1).
 2. Find out who asks; who may not is told where tokens are. Such a 401 is no failed publish: nothing is recorded.
-3. Answer a read; stream a blob in; hand a manifest to `publish`. Deletes are refused.
+3. Answer a read; stream a blob in; hand a manifest or a delete to `publish`.
 
 Under `read_auth: none` a read without a credential that finds nothing is answered with the challenge: clients that have
 one wait for it, and with one there may be something (an image that its publisher must still sign).
@@ -127,6 +127,10 @@ class DepotGate:
                 return await self._blobs.step(depot, asked, by.head, by.body)
             case routes.ManifestWrite() if by.who.grant is not None:
                 return await self._images.put_manifest(depot, asked, by.head, by.who.grant, by.body)
+            case routes.Delete() if by.who.grant is not None:
+                reply = await self._images.deleting.delete(depot, asked, by.head, by.who.grant)
+                self._reads.forget()
+                return reply
             case _:
                 return Reason(Code.OPERATION_REFUSED, f"{by.head.method} /v2{by.head.path}")
 

@@ -61,6 +61,10 @@ class ImageReads:
             limits.MISSES, limits.MANIFEST_CACHE_SECONDS
         )
 
+    def forget(self) -> None:
+        """Let go of the manifests in memory: something was deleted."""
+        self._manifests.clear()
+
     async def manifest(self, mounted: MountedDepot, asked: ManifestRead, who: Asker) -> Reply | Reason:
         """A manifest by digest or tag."""
         found: Stored | Reason

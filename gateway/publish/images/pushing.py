@@ -39,6 +39,7 @@ from gateway.model.intent import Record
 from gateway.policy import refuse
 from gateway.publish.images import client
 from gateway.publish.images.attaching import Attaching, Attachment, Unfit
+from gateway.publish.images.deleting import Deleting, digest_key
 from gateway.publish.images.depot import Depot
 from gateway.publish.images.holding import Holding, tag_key
 from gateway.publish.images.judging import Judge, Judged
@@ -66,6 +67,7 @@ class Images:
         self._digests, self._tags = Turns(), Turns()
         self._naming = Naming(store, around)
         self.holding = Holding(store, self._naming, around, trust, self._tags)
+        self.deleting = Deleting(store, trust, around, self._digests, self._tags)
         self._attaching = Attaching(store, around)
         self._told: LRUCache[tuple[str, ...], str] = LRUCache(limits.REFUSALS_REMEMBERED)
 
@@ -79,7 +81,7 @@ class Images:
             whole = await _receive(body)  # 1
             try:
                 push = Push.read(attempt, whole)  # 2
-                async with self._digests.take([f"{depot.registry.name} {push.repository}@{push.digest}"]):  # 3
+                async with self._digests.take([digest_key(depot, push.repository, push.digest)]):  # 3
                     return await self._told_apart(push)
             except Refusal as refusal:
                 return await self._refused(attempt, whole, refusal)
@@ -136,7 +138,7 @@ class Images:
         depot, subject = push.depot, attachment.subject
         if not attachment.pieces:  # a client's own list of referrers: the gateway keeps one itself
             return pushed(push.attempt.request, push.digest)
-        async with self._digests.take([f"{depot.registry.name} {push.repository}@{subject}"]):
+        async with self._digests.take([digest_key(depot, push.repository, subject)]):
             waiting = [
                 again
                 for hold in await self.holding.waiting_for(depot, push.repository, subject)
