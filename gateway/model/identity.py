@@ -100,13 +100,17 @@ _PLAIN_FIELDS: Final = tuple(row for row in FIELDS if row.shape in _PLAIN)
 GITHUB_ISSUER: Final = "https://token.actions.githubusercontent.com"
 _GITHUB_SERVER: Final = "https://github.com"
 _SERVER: Final = re.compile(r"https?://[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::[0-9]{1,5})?")
-_SEGMENT: Final = re.compile(r"[A-Za-z0-9_.-]+")
+_NOT_DOTS: Final = r"(?!\.{1,2}(?:/|\Z))"  # no segment is `.` or `..`
+_NAME: Final = rf"{_NOT_DOTS}[A-Za-z0-9_.-]+"
+_FILE: Final = rf"{_NOT_DOTS}[A-Za-z0-9_.+-](?:[A-Za-z0-9_.+ -]*[A-Za-z0-9_.+-])?"
+_SEGMENT: Final = re.compile(_NAME)
+_REPOSITORY: Final = re.compile(rf"{_NAME}(?:/{_NAME})+")
+_PATH: Final = re.compile(rf"{_FILE}(?:/{_FILE})*")
 _TEXT: Final = re.compile(r"[ -~]+")
 _NUMBER: Final = re.compile(r"[0-9]{1,20}")
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _REF: Final = re.compile(r"refs/[!-~]+")
 _REF_FORBIDDEN: Final = re.compile(r"[~^:?*\[\\%]|\.\.|//|@\{|@refs/|/\.|\.lock(?:/|$)|[/.]$")
-_PATH: Final = re.compile(r"[A-Za-z0-9_.+-][A-Za-z0-9_.+ -]*")
 _GITHUB_WORKFLOW: Final = re.compile(r"\.github/workflows/[A-Za-z0-9_.+-]+\.ya?ml")
 _GITHUB_RUN: Final = re.compile(r"/actions/runs/([0-9]{1,20})/attempts/([0-9]{1,20})")
 _GITLAB_JOB: Final = re.compile(r"/-/jobs/([0-9]{1,20})")
@@ -263,10 +267,7 @@ def run_of(uri: str | None, server: str | None, repository: str | None) -> tuple
 
 def path_of(text: str | None) -> str | None:
     """Return a relative path within a repository; no empty, `.` or `..` segment, nothing but plain ASCII."""
-    if not text:
-        return None
-    segments = text.split("/")
-    return text if all(_PATH.fullmatch(s) and s not in {".", ".."} and s == s.strip() for s in segments) else None
+    return text if text and _PATH.fullmatch(text) else None
 
 
 def _signer_ref(text: str) -> str | None:
@@ -283,13 +284,11 @@ def _split_uri(uri: str | None) -> tuple[str | None, str | None]:
 
 
 def _repository_path(text: str | None) -> str | None:
-    if text is None or "/" not in text:
-        return None
-    return text if all(_segment(part) for part in text.split("/")) else None
+    return text if text and _REPOSITORY.fullmatch(text) else None
 
 
 def _segment(text: str | None) -> str | None:
-    return text if text and _SEGMENT.fullmatch(text) and text not in {".", ".."} else None
+    return text if text and _SEGMENT.fullmatch(text) else None
 
 
 def _text(value: object) -> str | None:
