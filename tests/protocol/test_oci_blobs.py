@@ -305,13 +305,16 @@ async def test_with_a_quarantine_a_blob_lies_there_and_only_its_publisher_reads_
 
 
 @asynccontextmanager
-async def hostile(answer: Callable[[web.Request], web.StreamResponse]) -> AsyncIterator[tuple[str, list[str]]]:
-    """A registry that answers everything in one way; what it was asked."""
+async def hostile(
+    answer: Callable[[web.Request], web.StreamResponse], *, patient: bool = True
+) -> AsyncIterator[tuple[str, list[str]]]:
+    """A registry that answers all in one way, once the body is there unless it is impatient; what it was asked."""
     asked: list[str] = []
 
     async def handle(request: web.Request) -> web.StreamResponse:
         asked.append(f"{request.method} {request.path_qs}")
-        await request.read()
+        if patient:
+            await request.read()
         return answer(request)
 
     app = web.Application()
@@ -357,3 +360,19 @@ async def test_any_other_answer_is_told_in_words_of_ours(tmp_path: Path, status:
         assert (answer.status, answer.code) == (502, "DENIED upstream-refused")
         assert b"secret" not in answer.body
         assert "Location" not in answer.headers
+
+
+async def test_a_yes_before_the_whole_body_was_sent_is_no_yes(tmp_path: Path) -> None:
+    location = {"Location": f"{UPLOADS}x?_state=1", "Range": "0-0"}
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(64):
+            yield bytes(1 << 20)
+
+    async with (
+        hostile(lambda _: web.Response(status=202, headers=location), patient=False) as (url, asked),
+        image_gate(tmp_path, url, CREDENTIAL) as gate,
+    ):
+        answer = await gate.ask("PUT", f"{UPLOADS}x?_state=1&digest={sha256(DATA)}", pieces())
+        assert (answer.status, answer.code) == (502, "DENIED upstream-refused")
+        assert asked == [f"PATCH {UPLOADS}x?_state=1"]

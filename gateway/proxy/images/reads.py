@@ -22,6 +22,7 @@ from aiohttp import web
 from cachetools import TTLCache
 
 from gateway import limits
+from gateway.config import ReadAuth
 from gateway.ecosystems import oci_answers as answers
 from gateway.ecosystems.oci_evidence import fallback_tag
 from gateway.ecosystems.oci_manifest import INDEX, read_manifest
@@ -118,10 +119,14 @@ class ImageReads:
 
     async def mountable(self, mounted: MountedDepot, source: str, digest: Digest, who: Asker) -> bool:
         """Whether the asker may have a blob of this repository mounted elsewhere: hidden content never leaves."""
-        if not who.may(Need.PULL, source):
-            return False
-        sight = await self._sights.sight(mounted.depot.place(source), digest)
-        return sight is Sight.SHOWN or (sight is Sight.UNKNOWN and not mounted.verified)
+        may = who.may(Need.PULL, source)
+        match await self._sights.sight(mounted.depot.place(source), digest):
+            case Sight.SHOWN:
+                return may or mounted.read_auth is ReadAuth.NONE
+            case Sight.UNKNOWN:  # the registry would be asked with our credential
+                return may and not mounted.verified
+            case Sight.HIDDEN:
+                return False
 
     async def tags(self, mounted: MountedDepot, asked: TagList, who: Asker) -> Reply | Reason:
         """The tags that readers may see, in pages."""
