@@ -9,14 +9,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gateway.model.case import Case
+from gateway.model.digest import Digest
 from gateway.model.evidence import Finding, Format
+from gateway.model.upload import File
 
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """A bundle that verified when its publish was accepted: `evidence` is its id, `subject` the one name it speaks of.
+    """A bundle that verified when its publish was accepted: `evidence` is its id.
 
-    `subject` is None where the bundle covers several things, or none by a name.
+    `subject` is the name that it gives to the bytes' sha512; None where it gives none, or speaks of several things.
     """
 
     evidence: str
@@ -40,15 +42,16 @@ def vouched_for(case: Case) -> dict[str, Vouched]:
     for file in case.upload.files:
         sha512 = file.digest("sha512")
         if sha512 is not None:
-            proofs = tuple(proof for finding in case.findings for proof in _proof(finding, set(file.digests)))
+            proofs = tuple(proof for finding in case.findings for proof in _proof(finding, file, sha512))
             found[file.canonical] = Vouched(file.sha256, sha512, proofs)
     return found
 
 
-def _proof(finding: Finding, digests: set[object]) -> Iterator[Proof]:
+def _proof(finding: Finding, file: File, sha512: str) -> Iterator[Proof]:
     attestation = finding.attestation
     if attestation is None or attestation.predicate_type is None or finding.evidence.format is not Format.BUNDLE:
         return
-    if any(digests & set(subject.digests) for subject in attestation.covers):
-        subject = attestation.covers[0].name if len(attestation.covers) == 1 else None
+    if any(set(file.digests) & set(subject.digests) for subject in attestation.covers):
+        named = [one.name for one in attestation.covers if Digest("sha512", sha512) in one.digests]
+        subject = named[0] if named and len(attestation.covers) == 1 else None
         yield Proof(finding.evidence.id, attestation.root, attestation.predicate_type, subject)

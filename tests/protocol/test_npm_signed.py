@@ -254,14 +254,14 @@ async def test_what_cannot_be_fetched_is_refused_and_the_rest_is_signed(read: Re
 
 # --- attestations -----------------------------------------------------------------------------------------------------
 
-BUNDLE = b'{"mediaType":"a bundle"}'
+BUNDLE = b'{"mediaType":"a bundle","dsseEnvelope":{"signatures":[{"keyid":"","sig":"AAAA"}]}}'
 SLSA = "https://slsa.dev/provenance/v1"
 
 
-async def vouch(read: Read, *, root: str, subject: str | None) -> None:
+async def vouch(read: Read, *, root: str, subject: str | None, bundle: bytes = BUNDLE) -> None:
     """Have a kept bundle that verified under a root."""
-    identifier = hashlib.sha256(BUNDLE).hexdigest()
-    piece = Evidence(EvidenceRef(identifier, Format.BUNDLE, Source.REQUEST), BUNDLE)
+    identifier = hashlib.sha256(bundle).hexdigest()
+    piece = Evidence(EvidenceRef(identifier, Format.BUNDLE, Source.REQUEST), bundle)
     await read.gate.store.keep_evidence(piece, [Digest("sha256", OLD.sha256)], "grant", AT)
     vouched = Vouched(OLD.sha256, OLD.sha512, (Proof(identifier, root, SLSA, subject),))
     await read.gate.store.vouch("python", "@acme/old@1.0.0", vouched, "me", AT)
@@ -284,6 +284,17 @@ async def test_public_provenance_is_named_to_npm_and_served(read: Read, path: st
         "provenance": {"predicateType": SLSA},
     }
     assert await read.get(path) == (200, {"attestations": [{"predicateType": SLSA, "bundle": json.loads(BUNDLE)}]})
+
+
+async def test_a_publisher_cannot_end_npms_audit_by_naming_a_key(read: Read) -> None:
+    """A key's name in an envelope is not signed, and npm stops at one that the registry does not list."""
+    bundle = BUNDLE.replace(b'"keyid":""', b'"keyid":"SHA256:evil"')
+    await vouch(read, root="sandbox", subject=OLD.purl, bundle=bundle)
+    public(read)
+    _, found = await read.get("/-/npm/v1/attestations/@acme/old@1.0.0")
+    assert [one["bundle"] for one in found["attestations"]] == [json.loads(BUNDLE)]
+    _, found = await read.get("/-/provenance/@acme/old@1.0.0")
+    assert [one["bundle"] for one in found["attestations"]] == [json.loads(bundle)]
 
 
 async def test_a_bundle_that_came_by_the_locker_is_served_too(read: Read) -> None:

@@ -93,6 +93,7 @@ async def test_a_publish_adds_its_proofs_to_what_an_operator_vouched_for(store: 
 
 
 SUBJECT = Subject("pkg:npm/widget@1.0.0", (Digest("sha512", SHA512),))
+WEAKER = Digest("sha256", records.sha256("good"))
 PROOF = Proof("e" * 64, "public", "https://slsa.dev/provenance/v1", "pkg:npm/widget@1.0.0")
 
 
@@ -108,6 +109,8 @@ def finding(form: Format = Format.BUNDLE, **changed: object) -> Finding:
     [
         (finding(), (PROOF,)),
         (finding(covers=(SUBJECT, SUBJECT)), (replace(PROOF, subject=None),)),
+        (finding(covers=(replace(SUBJECT, digests=(WEAKER,)),)), (replace(PROOF, subject=None),)),
+        (finding(covers=(replace(SUBJECT, digests=(*SUBJECT.digests, WEAKER)),)), (PROOF,)),
         (finding(covers=(replace(SUBJECT, name=None),)), (replace(PROOF, subject=None),)),
         (finding(covers=(replace(SUBJECT, digests=(Digest("sha512", "cd" * 64),)),)), ()),
         (finding(predicate_type=None), ()),
