@@ -43,6 +43,8 @@ from gateway.verification.trust_root import TrustRoot
 
 _SHOWN: Final = 16  # products that are recorded where none is the file, so that a reason can say what differs
 
+_OWN: Final = frozenset({Source.REQUEST, Source.ARGUMENT})
+
 _Files: TypeAlias = Sequence[tuple[Digest, ...]]
 
 
@@ -132,19 +134,20 @@ class _Trial:
 
     def _sublayout(self, one: Sublayout) -> Finding:
         """That a functionary signed it; whether it holds is seen where it stands for a step."""
-        by = [key_id for layout in self._layouts for step in layout.steps for key_id in one.by(step)]
-        if by and one in self.sublayouts:
-            return Finding(one.ref, self.root.name, self._attestation(by[0], ()))
+        if one in self.sublayouts:
+            by = [key_id for step in self.layout.steps for key_id in one.by(step)]
+            return Finding(one.ref, self.root.name, self._attestation(next(iter(by), None), ()))
         expected, got = f"a functionary of {self.root.name}", "a layout by others"
         reason = Reason(Code.CERTIFICATE_UNTRUSTED, one.ref.label, expected, got)
         return Finding(one.ref, self.root.name, reasons=(reason,))
 
     def _link(self, link: SignedLink) -> Finding:
         about, root, name = link.ref.label, self.root, link.link.name
-        by = [key_id for layout in self._layouts for key_id in link.by(layout.step(name))]
-        if by:
+        by = link.by(self.layout.step(name))
+        if by or any(link.by(one.layout.step(name)) for one in self.sublayouts):
             made = tuple(_matching(_subjects(link.link.products), self.files))
-            return Finding(link.ref, root.name, self._attestation(by[0], made))
+            # An id in a sublayout is its functionary's word: with anybody's id there, any key may stand.
+            return Finding(link.ref, root.name, self._attestation(next(iter(by), None), made))
         if not any(layout.step(name) for layout in self._layouts):
             expected = " or ".join(f"step {step.name}" for layout in self._layouts for step in layout.steps)
             reason = Reason(Code.EVIDENCE_NAME_MISMATCH, about, expected, f"step {name}")
@@ -212,8 +215,9 @@ class _Trial:
     def _together(self) -> Finding:
         refs = [one.ref for one in self.links] + [one.ref for one in self.sublayouts]
         identifier = hashlib.sha256("\n".join(sorted(ref.id for ref in refs)).encode()).hexdigest()
-        own = next((one.source for one in reversed(refs)), Source.LOCKER)
-        ref = EvidenceRef(identifier, Format.LINKS, own)  # the publisher's own come first
+        # The publisher's own only where nobody else sent a part of it.
+        source = next((one.source for one in refs if one.source not in _OWN), refs[0].source)
+        ref = EvidenceRef(identifier, Format.LINKS, source)
         chosen, reasons = self._held(ref.label)
         if not chosen:
             return Finding(ref, self.root.name, reasons=reasons)

@@ -11,10 +11,11 @@ import pytest
 
 from gateway import limits
 from gateway.errors import Malformed
-from gateway.model.evidence import Finding, Format, Performed
+from gateway.model.evidence import Finding, Format, Performed, Source
 from gateway.reasons import Code
-from gateway.verification import TrustRoot
+from gateway.verification import TrustRoot, verify_links
 from tests.lab import layouts as lab
+from tests.lab.cases import AT
 
 BOB = (lab.fetch(), lab.build("bob"))
 PARTS = (lab.compile_(), lab.pack())
@@ -149,7 +150,7 @@ def test_by_itself_it_is_the_functionarys_and_so_are_its_links_beside_it() -> No
     assert (found.root, found.attestation and found.attestation.key) == (lab.ROOT, lab.key_id("alice"))
     found = alone(lab.pack(), lab.sublayout("alice"))
     assert found.attestation is not None
-    assert found.attestation.key == lab.key_id("dave")
+    assert found.attestation.key is None  # the operator's layout does not know dave
     assert {reason.code for reason in alone(lab.pack(), lab.fetch()).reasons} == {Code.EVIDENCE_NAME_MISMATCH}
     assert {reason.code for reason in alone(lab.sublayout("stranger"), lab.fetch()).reasons} == {
         Code.CERTIFICATE_UNTRUSTED
@@ -157,6 +158,32 @@ def test_by_itself_it_is_the_functionarys_and_so_are_its_links_beside_it() -> No
     assert {reason.code for reason in alone(lab.pack("stranger"), lab.sublayout()).reasons} == {
         Code.CERTIFICATE_UNTRUSTED
     }
+
+
+def test_a_sublayout_that_gives_anothers_id_to_a_key_speaks_in_nobodys_name() -> None:
+    """Alice lists dave's key under bob's id; neither his links nor hers become bob's."""
+    step = lab.step("pack", ["bob"])
+    keys = {lab.key_id("bob"): lab.public("dave") | {"keyid": lab.key_id("bob")}}
+    sublayout = lab.sublayout("alice", steps=[step], keys=keys)
+    body = json.loads(lab.link("pack", "dave", materials=lab.SOURCE, products=lab.WHEELS))
+    body["signatures"][0]["keyid"] = lab.key_id("bob")
+    pack = json.dumps(body).encode()
+    found = alone(pack, sublayout)
+    assert found.attestation is not None
+    assert found.attestation.key is None
+    assert codes([lab.fetch(), sublayout, pack]) == {Code.LAYOUT_THRESHOLD}
+    assert codes([*BOB, sublayout, pack]) == set()
+
+
+def test_what_others_sent_a_part_of_is_not_the_publishers_own() -> None:
+    bodies = [*BOB, *PARTS, lab.sublayout("alice")]
+    for place in (None, *range(len(bodies))):
+        pieces = [
+            lab.piece(body, at, Source.LOCKER if at == place else Source.REQUEST) for at, body in enumerate(bodies)
+        ]
+        found = verify_links(pieces, [lab.root()], [lab.FILE], AT)
+        (whole,) = [one for one in found if one.evidence.format is Format.LINKS]
+        assert whole.evidence.source is (Source.REQUEST if place is None else Source.LOCKER)
 
 
 # --- GnuPG --------------------------------------------------------------------------------------------------------
