@@ -130,6 +130,8 @@ class Npm:
         """`npm ping` and the keys need no credential, `npm whoami` names the one who answers for the token."""
         if route.path == "/-/ping":
             return Reply(200, "OK", b"{}", (_JSON,))
+        if route.path == npm_routes.LOGOUT:  # npm then forgets the token; others may be using it, so it stays good
+            return Reply(200, "OK", b'{"ok":true}', (_JSON,))
         if route.path == npm_routes.KEYS:
             if view.signer is None:
                 return Reply(404, "Not Found", b'{"error":"this registry has no signing keys"}', (_JSON,))

@@ -51,10 +51,11 @@ def tagging(head: Head, body: bytes) -> Change | Refused:
             return _added(name, tag, npm_version(expect(text, str, "the version")))
     except Malformed as error:
         return Refused((Reason(Code.UPLOAD_MALFORMED, error.about, got=error.problem),))
+    mutation = _mutation(name, f"npm dist-tag rm {name} {tag}")
     if tag == "latest":
         remedy = "Move it instead: npm dist-tag add PACKAGE@VERSION latest."
-        return Refused((Reason(Code.OPERATION_REFUSED, "npm dist-tag rm latest", remedy=remedy),))
-    return _removed(name, tag)
+        return Refused((Reason(Code.OPERATION_REFUSED, "npm dist-tag rm latest", remedy=remedy),), mutation)
+    return _removed(mutation, tag)
 
 
 def deprecation(path: str, whole: Object) -> Change | Refused:
@@ -106,13 +107,15 @@ def _added(name: str, tag: str, version: str) -> Change:
     return Change(_mutation(name, what), forward, _DONE)
 
 
-def _removed(name: str, tag: str) -> Change:
+def _removed(mutation: Mutation, tag: str) -> Change:
+    name = mutation.name
+
     def forward(base: str, body: bytes, view: View) -> Write | Refused:  # noqa: ARG001 - no version is led to
         if tag not in field(npm_packument.read(body), "dist-tags", dict, npm_packument.ABOUT):
             return Refused((Reason(Code.NOT_FOUND, f"{name}, tag {tag}"),))
         return Write("DELETE", _tag_address(name, tag), _HEADERS[1:], b"", b"", 0)
 
-    return Change(_mutation(name, f"npm dist-tag rm {name} {tag}"), forward, _DONE)
+    return Change(mutation, forward, _DONE)
 
 
 def _mutation(name: str, what: str) -> Mutation:

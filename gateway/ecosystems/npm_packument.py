@@ -81,10 +81,16 @@ def search(body: bytes, view: View) -> bytes:
     results: list[Json] = []
     for one in field(whole, "objects", list, ABOUT):
         package = field(expect(one, dict, ABOUT), "package", dict, ABOUT)
-        name, version = package.get("name"), package.get("version")
+        name, version = package.get("name"), _latest(package)
         if isinstance(name, str) and isinstance(version, str) and view.shows(npm_canonical(name, version)):
-            results.append(one)
+            results.append({**expect(one, dict, ABOUT), "package": package | {"version": version}})
     return _written({**whole, "objects": results, "total": len(results)})
+
+
+def _latest(package: Object) -> Json:
+    """The version that a search speaks of; verdaccio gives it as a tag only."""
+    tags = package.get("dist-tags")
+    return package.get("version", tags.get("latest") if isinstance(tags, dict) else None)
 
 
 def found(body: bytes) -> Iterator[str]:

@@ -13,6 +13,7 @@ from typing import Final
 from urllib.parse import unquote
 
 from gateway.ecosystems.npm_document import address
+from gateway.ecosystems.npm_login import REMEDY, read_login
 from gateway.ecosystems.npm_packument import tarball
 from gateway.ecosystems.protocol import Head, Route, Verb
 from gateway.errors import Malformed
@@ -26,7 +27,8 @@ KEYS: Final = "/-/npm/v1/keys"
 _READS: Final = frozenset({"GET", "HEAD"})
 _UNKNOWN: Final = Route(Verb.UNKNOWN)
 _AUDITS: Final = frozenset({"advisories/bulk", "audits", "audits/quick"})
-_LOGIN: Final = "Put a token of the gateway into .npmrc (provgate token create); it makes none for a password."
+LOGOUT: Final = "/-/user/token"
+_USER: Final = "org.couchdb.user:"
 _STAGE: Final = "Publish with npm publish: what is staged could change after it was verified."
 _REV: Final = "Publish a new version, and deprecate this one; who may publish is said by the gateway's tokens."
 _PUBLISHER: Final = "Ask the operator; who may publish is said by the gateway's tokens and its policy."
@@ -103,15 +105,33 @@ def _service(head: Head, rest: list[str]) -> Route:
             return Route(Verb.READ, f"/-/{'/'.join(rest)}", posted=True)
         case ["package", *named]:
             return _named(head, named)
-        case ["user", *_] | ["v1", "login", *_] if not reads:
-            return _refused("npm login", _LOGIN)
-        case ["stage", *_] if not reads:
+        case ["user", user] if head.method == "PUT" and user.startswith(_USER):
+            return Route(Verb.OWN, "/-/user", login=read_login)
+        case ["user", "token", _] if head.method == "DELETE":
+            return Route(Verb.OWN, LOGOUT)
+        case _:
+            return _of_the_registry(rest, reads=reads)
+
+
+def _of_the_registry(rest: list[str], *, reads: bool) -> Route:
+    """What an account of the registry's is asked or told: here it is the gateway's tokens that count."""
+    match rest:
+        case ["user", *_] if reads:
+            return _refused("npm owner and npm access", _PUBLISHER)
+        case ["v1", "login", *_]:  # a 404 has npm and pnpm ask for a name and a password instead
+            return Route(Verb.UNKNOWN, problem=Reason(Code.NOT_FOUND, "login in a browser", remedy=REMEDY))
+        case ["user", *_]:
+            return _refused("npm login", REMEDY)
+        case ["stage", *_]:
             return _refused("npm stage", _STAGE)
-        case ["npm", "v1", ("tokens" | "user" | "hooks") as what, *_] if not reads:
-            return _refused(f"npm's {what} of the registry", _PUBLISHER)
-        case ["org" | "team", *_] if not reads:
-            return _refused("npm org and npm team", _PUBLISHER)
-    return _UNKNOWN
+        case ["npm", "v1", "tokens" | "user" | "hooks", *_]:
+            return _refused("npm token, npm profile and npm hook", _PUBLISHER)
+        case ["org" | "team", *_]:
+            return _refused("npm org, npm team and npm access", _PUBLISHER)
+        case ["_view", "starredByUser"]:
+            return _refused("npm stars", "There are none: npm star is refused too.")
+        case _:
+            return _UNKNOWN
 
 
 def _proofs(named: list[str], *, public: bool) -> Route:
@@ -140,11 +160,12 @@ def _named(head: Head, named: list[str]) -> Route:
             return Route(Verb.READ, path, package=package, document=True, accept=FULL)
         case ["dist-tags", _] if head.method in {"PUT", "DELETE"} and not head.query:
             return Route(Verb.MUTATE, package=package)
-        case ["trust", *_] if head.method not in _READS:
+        case ["trust", *_]:
             return _refused("npm trust", _PUBLISHER)
-        case ["access" | "collaborators" | "visibility", *_] if head.method not in _READS:
+        case ["access" | "collaborators" | "visibility", *_]:
             return _refused("npm access", _PUBLISHER)
-    return _UNKNOWN
+        case _:
+            return _UNKNOWN
 
 
 def _refused(what: str, remedy: str) -> Route:

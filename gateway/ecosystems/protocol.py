@@ -67,6 +67,8 @@ class Route:
     the registry as it is. `redirect` is a path relative to the mount that the client is sent to instead. `proved` is
     the canonical name whose bundles are presented instead of the document that lists it; `public` says that only those
     of Sigstore's public instance are.
+
+    `login` reads a login that the gateway answers itself from its body, which holds the credential.
     """
 
     verb: Verb
@@ -80,6 +82,7 @@ class Route:
     redirect: str | None = None
     proved: str | None = None
     public: bool = False
+    login: Callable[[bytes], Login | Refused] | None = None
     problem: Reason | None = None
 
 
@@ -132,9 +135,10 @@ class Assembled:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A publish or a mutation that is refused before there is anything to decide on."""
+    """A publish or a mutation (where it could be read) that is refused before there is anything to decide on."""
 
     reasons: tuple[Reason, ...]
+    mutation: Mutation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +199,14 @@ class Reply:
     reason: str
     body: bytes
     headers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """The token that a login presents, and the answer where it is a good one."""
+
+    token: str
+    done: Reply
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from aiohttp import HttpVersion11, web
 
 from gateway import limits
 from gateway.config import ReadAuth
-from gateway.ecosystems.protocol import Head, Reply, Route, Verb, View
+from gateway.ecosystems.protocol import Head, Login, Refused, Reply, Route, Verb, View
 from gateway.errors import StoreError
 from gateway.model.case import Action
 from gateway.model.digest import Digest
@@ -33,7 +33,7 @@ from gateway.proxy.images.gate import DepotGate
 from gateway.proxy.mounts import Mount, Mounted, MountedDepot, find
 from gateway.proxy.pages import Page, Pages, State
 from gateway.proxy.protocol import GateProtocol, plain_reply, response_of
-from gateway.publish.mutate import Asked
+from gateway.publish.mutate import Asked, bounded
 from gateway.publish.publish import BodyAborted, Publisher, Surroundings
 from gateway.reasons import Code, Reason
 
@@ -110,20 +110,37 @@ class Gate:
             case Verb.READ:
                 return await self._read(mounted, route, head, request)
             case Verb.OWN:
-                return await self._answered(mounted, route, head)
+                return await self._answered(mounted, route, head, request)
             case Verb.PUBLISH | Verb.MUTATE:
                 return await self._written(mounted, route, head, request)
             case Verb.DEPOSIT | Verb.EVIDENCE | Verb.UNKNOWN:
                 return _refusal(mounted, head, route.problem or _unknown(f"{mounted.mount}{head.path}", head))
 
-    async def _answered(self, mounted: Mounted, route: Route, head: Head) -> Reply:
+    async def _answered(self, mounted: Mounted, route: Route, head: Head, request: web.BaseRequest) -> Reply:
         """Answer what the registry is not asked: with a grant of any kind where there is one."""
         registry = mounted.served.registry.name
+        if route.login is not None:
+            return await self._logged_in(mounted, route.login, head, request)
         found = await self._authenticator.grant(head, registry, None, None, self._around.now())
         view = await self._view(mounted, route)
         if isinstance(found, Reason):
             return mounted.served.ecosystem.answer(route, None, view) or _refusal(mounted, head, found)
         return mounted.served.ecosystem.answer(route, found, view) or _refusal(mounted, head, _unknown(head.path, head))
+
+    async def _logged_in(
+        self, mounted: Mounted, read: Callable[[bytes], Login | Refused], head: Head, request: web.BaseRequest
+    ) -> Reply:
+        """Answer a login whose password is a token of this registry; no account of the registry's is asked."""
+        body = await bounded(_body(request), limits.MUTATION_BODY)
+        login = body if isinstance(body, Reason) else read(body)
+        if isinstance(login, Reason):
+            return _refusal(mounted, head, login)
+        if isinstance(login, Refused):
+            return _refusal(mounted, head, *login.reasons)
+        presented = replace(head, headers=(("Authorization", f"Bearer {login.token}"),))
+        registry = mounted.served.registry.name
+        found = await self._authenticator.grant(presented, registry, None, None, self._around.now())
+        return _refusal(mounted, head, found) if isinstance(found, Reason) else login.done
 
     async def _written(self, mounted: Mounted, route: Route, head: Head, request: web.BaseRequest) -> Reply:
         if any(name.lower() == "content-encoding" for name, _ in head.headers):  # 3
@@ -209,9 +226,9 @@ def _unknown(path: str, head: Head) -> Reason:
     return Reason(Code.ROUTE_UNKNOWN, f"{head.method} {path}")
 
 
-def _refusal(mounted: Mounted, head: Head, reason: Reason) -> Reply:
-    link = f"{mounted.served.public_url}/-/reasons/{reason.code.value}"
-    return mounted.served.ecosystem.render((reason,), link, head)
+def _refusal(mounted: Mounted, head: Head, *reasons: Reason) -> Reply:
+    link = f"{mounted.served.public_url}/-/reasons/{reasons[0].code.value}"
+    return mounted.served.ecosystem.render(reasons, link, head)
 
 
 def _port(request: web.BaseRequest) -> int | None:

@@ -67,19 +67,16 @@ class Mutations:
 
     async def request(self, asked: Asked, body: AsyncIterator[bytes]) -> Reply:
         """Take a request that its head alone shows to be a mutation to its answer."""
-        whole = bytearray()
-        async for chunk in body:  # 1
-            whole += chunk
-            if len(whole) > limits.MUTATION_BODY:
-                most = f"at most {limits.MUTATION_BODY} bytes"
-                return _unrecorded(asked, Reason(Code.UPLOAD_TOO_LARGE, "the request's body", most))
-        return await self.carry_out(asked, asked.served.ecosystem.mutation(asked.head, bytes(whole)))
+        whole = await bounded(body, limits.MUTATION_BODY)  # 1
+        if isinstance(whole, Reason):
+            return _unrecorded(asked, whole)
+        return await self.carry_out(asked, asked.served.ecosystem.mutation(asked.head, whole))
 
     async def carry_out(self, asked: Asked, change: Change | Refused) -> Reply:
         """Take a mutation that was read to its answer."""
         try:
             if isinstance(change, Refused):
-                return await self._refused(asked, None, change.reasons)
+                return await self._refused(asked, change.mutation, change.reasons)
             mutation, registry = change.mutation, asked.served.registry.name
             if reasons := check(asked.grant, registry, mutation.purl, Action.MUTATE, self._now()):  # 2
                 return await self._refused(asked, mutation, reasons)
@@ -162,6 +159,16 @@ class Mutations:
         record = self._record(asked, mutation, refuse(reasons, asked.revision))
         await self._store.begin(record, None)
         return asked.served.ecosystem.render(reasons, asked.served.permalink(record.id), asked.head)
+
+
+async def bounded(body: AsyncIterator[bytes], limit: int) -> bytes | Reason:
+    """A small body as a whole, or that it is not small."""
+    whole = bytearray()
+    async for chunk in body:
+        whole += chunk
+        if len(whole) > limit:
+            return Reason(Code.UPLOAD_TOO_LARGE, "the request's body", f"at most {limit} bytes")
+    return bytes(whole)
 
 
 def _unrecorded(asked: Asked, reason: Reason) -> Reply:

@@ -418,7 +418,7 @@ CATALOGUE: Final[dict[Code, Entry]] = {
     Code.OPERATION_REFUSED: Entry(
         _N,
         403,
-        "A write that the gateway does not let through",
+        "An operation that the gateway does not let through",
         "Publish a new version, or ask the operator.",
     ),
     Code.NOT_FOUND: Entry(

@@ -314,3 +314,73 @@ async def test_a_registrys_no_is_told_and_a_lost_answer_is_told_as_unknown(gate:
     registry(gate).misbehave["PUT"] = cut
     status, text = await send(gate, "PUT", f"{TAGS}/latest", "1.0.0")
     assert (status, "Look whether it was done" in text) == (502, True)
+
+
+async def test_nothing_is_written_while_a_publish_of_the_package_is_open(gate: LabGate) -> None:
+    """What it puts into the registry's document a moment later would be taken out again."""
+    registry(gate).misbehave["PUT"] = lambda _: web.Response(status=504)
+    package = npm_package(version="3.0.0")
+    signer = github_identity(ref="refs/tags/v3.0.0")
+    statement = slsa_provenance([(package.purl, {"sha512": package.sha512})], signer)
+    document = package.document(gate.sandbox.sign_statement(statement, signer, gate.at))
+    assert (await send(gate, "PUT", package.path, document, token=gate.token))[0] == 502
+    registry(gate).misbehave.clear()
+    registry(gate).requests.clear()
+    status, text = await send(gate, "PUT", f"{TAGS}/latest", "1.0.0")
+    assert (status, "publish-unsettled" in text) == (409, True)
+    assert not registry(gate).writes
+
+
+# --- login -----------------------------------------------------------------------------------------------------------
+
+LOGIN: Final = "/-/user/org.couchdb.user:ann"
+
+
+async def log_in(gate: LabGate, body: Any) -> tuple[int, str]:
+    """Log in as npm does, which has no credential yet."""
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    async with (
+        aiohttp.ClientSession() as session,
+        session.put(f"{gate.base}/npm{LOGIN}", data=io.BytesIO(data)) as response,
+    ):
+        return response.status, await response.text()
+
+
+async def test_a_login_with_a_token_as_password_gets_it_back_and_the_registry_hears_nothing(gate: LabGate) -> None:
+    token = await gate.grant("read", "pkg:npm/**")
+    status, text = await log_in(gate, {"_id": "org.couchdb.user:ann", "name": "ann", "password": token})
+    assert (status, json.loads(text)["token"]) == (201, token)
+    assert not registry(gate).requests
+
+
+async def test_a_login_without_a_good_token_is_refused_without_saying_it_again(gate: LabGate) -> None:
+    elsewhere = await gate.grant("read", "pkg:npm/**", registry="other")
+    forged = gate.token[:-4] + "AAAA"
+    for body, wanted in (
+        ({"name": "ann", "password": "hunter2"}, "operation-refused"),
+        ({"name": "ann", "password": forged}, "credential-invalid"),
+        ({"name": "ann", "password": elsewhere}, "credential-scope"),
+        ({"name": "ann"}, "upload-malformed"),
+        (b"{", "upload-malformed"),
+        (b" " * (1 << 17), "upload-too-large"),
+    ):
+        status, text = await log_in(gate, body)
+        assert status in {400, 401, 403, 413}
+        assert wanted in text
+        assert "hunter2" not in text
+        assert forged not in text
+    assert not registry(gate).requests
+
+
+async def test_a_logout_is_answered_and_the_token_in_its_address_goes_nowhere(gate: LabGate) -> None:
+    status, text = await send(gate, "DELETE", f"/-/user/token/{gate.token}", token=gate.token)
+    assert (status, text) == (200, '{"ok":true}')
+    assert not registry(gate).requests
+    status, text = await send(gate, "GET", f"/-/user/token/{gate.token}", token=gate.token)
+    assert (status, gate.token in text) == (403, False)
+
+
+async def test_a_login_in_a_browser_is_not_there_so_that_npm_asks_for_a_password(gate: LabGate) -> None:
+    status, text = await send(gate, "POST", "/-/v1/login", {})
+    assert (status, "provgate token create" in text) == (404, True)
+    assert not registry(gate).requests

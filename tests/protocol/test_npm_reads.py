@@ -126,8 +126,15 @@ async def test_ping_and_whoami_are_the_gateways_own_answers(gate: LabGate) -> No
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("PUT", "/-/user/org.couchdb.user:evil"),
-        ("POST", "/-/v1/login"),
+        ("POST", "/-/user/org.couchdb.user:evil"),
+        ("GET", "/-/user/org.couchdb.user:ann"),
+        ("GET", "/-/package/@acme%2fwidget/collaborators"),
+        ("GET", "/-/package/@acme%2fwidget/trust"),
+        ("GET", "/-/npm/v1/tokens"),
+        ("GET", "/-/npm/v1/user"),
+        ("GET", "/-/org/acme/user"),
+        ("GET", "/-/stage"),
+        ("GET", "/-/_view/starredByUser"),
         ("POST", "/-/stage/package/@acme%2fwidget"),
         ("POST", "/-/stage/1/approve"),
         ("POST", "/-/package/@acme%2fwidget/trust"),
@@ -139,7 +146,9 @@ async def test_ping_and_whoami_are_the_gateways_own_answers(gate: LabGate) -> No
         ("PUT", "/-/org/acme/user"),
     ],
 )
-async def test_every_other_write_is_refused_in_clear_words(gate: LabGate, method: str, path: str) -> None:
+async def test_every_other_write_and_what_accounts_are_asked_is_refused_in_clear_words(
+    gate: LabGate, method: str, path: str
+) -> None:
     status, code, answer, _ = await send(gate, method, path, b"{}")
     assert (status, code) == (403, "operation-refused")
     assert "operation-refused" in answer["error"]
@@ -150,7 +159,6 @@ async def test_every_other_write_is_refused_in_clear_words(gate: LabGate, method
     ("method", "path"),
     [
         ("GET", "/-/all"),
-        ("GET", "/-/npm/v1/tokens"),
         ("GET", "/-/_debug"),
         ("GET", "/@acme%2fwidget?evil=1"),
         ("GET", "/@acme%2fwidget/1.0.0"),
