@@ -5,14 +5,20 @@ from __future__ import annotations
 import signal
 import sys
 from pathlib import Path
+from typing import Final
 
 import click
 
-from gateway.demo import clients, run, show
+from gateway.demo import acts, clients, run, show
+from gateway.demo.acts import Act, Played
+from gateway.demo.image_act import IMAGE
 from gateway.demo.processes import ProgramError
 from gateway.demo.run import Install, Publish, Stage
 from gateway.demo.scenarios import SCENARIOS, Scenario
 from gateway.service.compose import now
+
+# Each is played where the programs it needs are here.
+ACTS: Final[tuple[Act, ...]] = (IMAGE,)
 
 
 @click.command()
@@ -25,23 +31,23 @@ def demo(*, keep: bool, as_json: bool, svg: Path | None) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         with run.stage(now()) as stage:
-            publishes, installs = _play(stage, quiet=as_json)
+            publishes, installs, played = _play(stage, quiet=as_json)
             if as_json:
-                click.echo(show.as_json(publishes, installs))
+                click.echo(show.as_json(publishes, installs, played))
             if svg is not None:
-                show.write_svg(svg, stage, publishes, installs)
-            if not run.as_expected(publishes, installs) and stage.world.gateway is not None:
+                show.write_svg(svg, stage, publishes, installs, played)
+            if not run.as_expected(publishes, installs, played) and stage.world.gateway is not None:
                 click.echo(f"what the gateway printed:\n{stage.world.gateway.tail(100)}", err=True)
             if keep:
                 show.console().print(show.closing(stage, publishes))
                 _until_interrupted()
     except ProgramError as error:
         raise click.ClickException(str(error)) from error
-    if not run.as_expected(publishes, installs):
+    if not run.as_expected(publishes, installs, played):
         raise click.exceptions.Exit(1)
 
 
-def _play(stage: Stage, *, quiet: bool) -> tuple[list[Publish], list[Install]]:
+def _play(stage: Stage, *, quiet: bool) -> tuple[list[Publish], list[Install], tuple[Played, ...]]:
     out = show.console(quiet=quiet)
     out.print(show.opening(stage))
     publishes: list[Publish] = []
@@ -61,8 +67,10 @@ def _play(stage: Stage, *, quiet: bool) -> tuple[list[Publish], list[Install]]:
             installs.append(run.install(stage, client))
             line.advance(task)
             line.console.print(show.install(installs[-1]))
-    out.print(show.table(publishes, installs))
-    return publishes, installs
+        line.update(task, description="more, where its programs are here")
+        played = acts.play(ACTS, stage.room, stage.signer.at, lambda done: line.console.print(show.act(done)))
+    out.print(show.table(publishes, installs, played))
+    return publishes, installs, played
 
 
 def _until_interrupted() -> None:

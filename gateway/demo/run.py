@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from gateway.demo import clients
+from gateway.demo.acts import Played
 from gateway.demo.clients import Run
 from gateway.demo.packages import Distribution
 from gateway.demo.scenarios import POLICY, SCENARIOS, Attempt, Scenario, Signer
@@ -109,9 +110,10 @@ def install(on: Stage, client: str) -> Install:
     return Install(run, tuple(problems))
 
 
-def as_expected(publishes: Iterable[Publish], installs: Iterable[Install]) -> bool:
+def as_expected(publishes: Iterable[Publish], installs: Iterable[Install], acts: Iterable[Played]) -> bool:
     """Whether everything went as it must."""
-    return all(done.as_expected for done in publishes) and all(done.as_expected for done in installs)
+    each = (done.as_expected for group in (publishes, installs, acts) for done in group)
+    return all(each)
 
 
 def _verdict(output: str) -> tuple[str | None, frozenset[Code]]:

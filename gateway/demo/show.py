@@ -17,6 +17,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from gateway.demo.acts import Played, Step
 from gateway.demo.run import Install, Publish, Stage, as_expected
 from gateway.demo.scenarios import SCENARIOS
 from gateway.model.decision import Outcome
@@ -73,7 +74,20 @@ def install(done: Install) -> RenderableType:
     return Group("", head, _printed(done.run.output), verdict)
 
 
-def table(publishes: Sequence[Publish], installs: Sequence[Install]) -> RenderableType:
+def act(played: Played) -> RenderableType:
+    """Show an act's beginning, or the last of its steps; of one that is not played, what it needs."""
+    if played.missing:
+        absent = f"not shown: {', '.join(played.missing)} not found here (make tools)"
+        return Group("", Text.assemble((played.act.title, "bold"), (f"  {absent}", "yellow")))
+    if not played.steps:
+        return Group("", Rule(played.act.title, style="cyan"))
+    step = played.steps[-1]
+    head = Text.assemble("      ", (step.title, "bold"), (f"  ({step.run.client})", "cyan"))
+    verdict = Text.assemble("   -> ", (step.became, "green")) if step.as_expected else _wrong(step.problems)
+    return Group("", head, _printed(step.run.output), verdict)
+
+
+def table(publishes: Sequence[Publish], installs: Sequence[Install], acts: Sequence[Played]) -> RenderableType:
     """Show all in one table of at most 100 columns, and count them."""
     grid = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     for title, style in (
@@ -94,9 +108,11 @@ def table(publishes: Sequence[Publish], installs: Sequence[Install]) -> Renderab
             done.holds,
             Text("ok", style="green") if done.as_expected else Text("WRONG", style="bold red"),
         )
-    every: list[Publish | Install] = [*publishes, *installs]
+    steps = [step for played in acts for step in played.steps]
+    every: list[Publish | Install | Step] = [*publishes, *installs, *steps]
     right = sum(done.as_expected for done in every)
-    count = Text(f"{right} of {len(every)} went as they should: {len(publishes)} publishes, {len(installs)} installs")
+    kinds = f"{len(publishes)} publishes, {len(installs)} installs" + (f", {len(steps)} other steps" if steps else "")
+    count = Text(f"{right} of {len(every)} went as they should: {kinds}")
     count.stylize("bold green" if right == len(every) else "bold red")
     return Group("", Rule(style="cyan"), grid, "", count)
 
@@ -118,7 +134,7 @@ def closing(stage: Stage, publishes: Sequence[Publish]) -> RenderableType:
     return Group("", *(Text(line, overflow="fold") for line in lines))
 
 
-def as_json(publishes: Sequence[Publish], installs: Sequence[Install]) -> str:
+def as_json(publishes: Sequence[Publish], installs: Sequence[Install], acts: Sequence[Played]) -> str:
     """Return everything as one JSON document."""
     return json.dumps(
         {
@@ -142,20 +158,40 @@ def as_json(publishes: Sequence[Publish], installs: Sequence[Install]) -> str:
                 {"client": done.run.client, "status": done.run.status, "problems": list(done.problems)}
                 for done in installs
             ],
-            "as_expected": as_expected(publishes, installs),
+            "acts": [
+                {
+                    "act": played.act.slug,
+                    "missing": list(played.missing),
+                    "steps": [
+                        {
+                            "title": step.title,
+                            "client": step.run.client,
+                            "status": step.run.status,
+                            "output": step.run.output,
+                            "became": step.became,
+                            "problems": list(step.problems),
+                        }
+                        for step in played.steps
+                    ],
+                }
+                for played in acts
+            ],
+            "as_expected": as_expected(publishes, installs, acts),
         },
         indent=2,
     )
 
 
-def write_svg(path: Path, stage: Stage, publishes: Sequence[Publish], installs: Sequence[Install]) -> None:
+def write_svg(
+    path: Path, stage: Stage, publishes: Sequence[Publish], installs: Sequence[Install], acts: Sequence[Played]
+) -> None:
     """Write a picture of the output, with three of the publishes; it needs no font from elsewhere."""
     recorder = Console(file=io.StringIO(), width=WIDTH, record=True, force_terminal=True, highlight=False)
     recorder.print(opening(stage))
     for number, done in enumerate(publishes, 1):
         if done.scenario.slug in _EXAMPLES:
             recorder.print(publish(number, done))
-    recorder.print(table(publishes, installs))
+    recorder.print(table(publishes, installs, acts))
     svg = recorder.export_svg(title="make demo", code_format=_SVG, unique_id="demo")
     path.write_text("\n".join(line.rstrip() for line in svg.splitlines()) + "\n", encoding="utf-8")
 

@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from gateway.cli.demo import ACTS
 from gateway.demo.processes import Program
 from gateway.demo.scenarios import SCENARIOS
 from gateway.demo.world import environment, provgate
+from tests.lab.tools import absent, find
 
 
 def ports(text: str) -> list[int]:
@@ -56,7 +58,18 @@ def test_every_publish_and_install_goes_as_it_should(
     assert [one["problems"] for one in result["installs"]] == [[], []]
     assert [one["scenario"] for one in result["publishes"]] == [scenario.slug for scenario in SCENARIOS]
     assert {one["client"] for one in result["publishes"]} == {"twine", "uv"}
+    assert [step["problems"] for act in result["acts"] for step in act["steps"] if step["problems"]] == []
     assert done.returncode == 0
+
+
+def test_each_further_act_is_played_or_says_what_it_needs(
+    shown: tuple[subprocess.CompletedProcess[str], Path],
+) -> None:
+    for act, played in zip(ACTS, json.loads(shown[0].stdout)["acts"], strict=True):
+        assert (played["act"], bool(played["steps"])) == (act.slug, not played["missing"])
+        assert played["missing"] == [name for name in act.needs if find(name) is None]
+        if played["missing"]:
+            absent(f"the demo's {act.slug} needs {', '.join(played['missing'])}")
 
 
 def test_each_refusal_has_a_link_short_enough_to_survive_the_terminal(
