@@ -13,6 +13,7 @@ import hmac
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 
 from gateway import limits
@@ -56,6 +57,7 @@ def mint_access(access: Access, key: bytes) -> str:
     return f"{ACCESS_PREFIX}{_text(payload)}.{_text(_mac(key, payload))}"
 
 
+@lru_cache(maxsize=1024)  # a client shows one token with each of its requests; at most 8 MiB of strangers' text
 def read_access(token: str, key: bytes) -> Access | None:
     """What a token of ours says, or None where it is none; whether it has expired is for `Access.expires` to say."""
     payload, dot, mac = token.removeprefix(ACCESS_PREFIX).partition(".")
