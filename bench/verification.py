@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
 import os
 import platform
@@ -24,6 +25,7 @@ from rich.table import Table
 from bench import engines
 from bench.engines import Bare, Case, Engine, Own, SigstoreJs, SigstorePython
 from bench.stall import stall
+from gateway.publish.verifying import give_way
 
 RESULTS = Path(__file__).parent / "results" / "verification.json"
 SEEN = 0.75  # of the bare signatures, where the same certificate and checkpoint came before
@@ -93,8 +95,10 @@ def _loop(case: Case, now: datetime, seconds: float) -> dict[str, Any]:
     usual = sys.getswitchinterval()
     found = {"idle": asyncio.run(stall(None, 0, seconds))}
     found |= {f"{key}_pool": asyncio.run(stall(calls[key], AT_ONCE, seconds, pool=True)) for key in ("own", "both")}
+    give_way()
     found |= {key: asyncio.run(stall(call, AT_ONCE, seconds)) for key, call in calls.items()}
     sys.setswitchinterval(usual)
+    gc.unfreeze()
     return found
 
 

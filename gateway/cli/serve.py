@@ -18,6 +18,7 @@ from gateway.cli.options import settings_file
 from gateway.config import Listen, Settings, load_settings
 from gateway.errors import ConfigurationError
 from gateway.publish.publish import Publisher
+from gateway.publish.verifying import give_way
 from gateway.service.compose import Bound, bind, load_certificate, parts_of, trust_of
 from gateway.service.serving import Parts, serve_on
 
@@ -54,6 +55,7 @@ async def run(settings: Settings, prepared: Callable[[Parts], Parts] = lambda pa
         for bound in sockets.values():
             host = f"[{bound.listen.host}]" if ":" in bound.listen.host else bound.listen.host
             click.echo(f"listening on {bound.listen.scheme}://{host}:{bound.port}")
+        give_way()
         await stop.wait()
         click.echo("stopping: finishing what is under way")
 

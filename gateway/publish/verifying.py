@@ -8,6 +8,7 @@ at a time under 32 uploads, with one thread for less than one (`make bench`; doc
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -17,15 +18,20 @@ from gateway import limits
 
 T = TypeVar("T")
 
-
-def _give_way() -> None:
-    """Have Python ask a running thread for its lock sooner than after its usual 5 ms; for the whole process."""
-    sys.setswitchinterval(limits.SWITCH_SECONDS)
-
-
-_PIECES: Final = ThreadPoolExecutor(1, "verify", _give_way)
+_PIECES: Final = ThreadPoolExecutor(1, "verify")
 # Links under a layout may take seconds, for which no other upload has to wait.
-_TOGETHER: Final = ThreadPoolExecutor(1, "verify-links", _give_way)
+_TOGETHER: Final = ThreadPoolExecutor(1, "verify-links")
+
+
+def give_way() -> None:
+    """Let no thread hold up the event loop for long; for the whole process, once everything is loaded.
+
+    Python asks a thread for its lock after 5 ms. And while it looks for garbage no thread runs: what is there now stays
+    anyway, and going through all of it takes 25 ms.
+    """
+    sys.setswitchinterval(limits.SWITCH_SECONDS)
+    gc.collect()
+    gc.freeze()
 
 
 async def in_turn(call: Callable[[], T], *, together: bool = False) -> T:

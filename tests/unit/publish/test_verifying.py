@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 import threading
 
 import pytest
 
 from gateway import limits
-from gateway.publish.verifying import in_turn
+from gateway.publish.verifying import give_way, in_turn
 
 
 async def test_pieces_are_verified_one_at_a_time_in_their_order() -> None:
@@ -48,6 +49,12 @@ async def test_what_a_verification_raises_reaches_its_caller() -> None:
         await in_turn(verify)
 
 
-async def test_a_verifying_thread_gives_way_to_the_loop_early() -> None:
-    await in_turn(lambda: None)
-    assert sys.getswitchinterval() == pytest.approx(limits.SWITCH_SECONDS)
+def test_a_process_that_serves_asks_its_threads_for_the_lock_early_and_leaves_what_is_loaded_alone() -> None:
+    usual = sys.getswitchinterval()
+    try:
+        give_way()
+        assert sys.getswitchinterval() == pytest.approx(limits.SWITCH_SECONDS)
+        assert gc.get_freeze_count() > 0
+    finally:
+        sys.setswitchinterval(usual)
+        gc.unfreeze()
