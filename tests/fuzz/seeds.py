@@ -75,7 +75,9 @@ def layouts() -> list[bytes]:
 
 
 def links() -> list[bytes]:
-    return [lab_layouts.fetch(envelope=envelope) for envelope in (False, True)]
+    """Links and sublayouts, both of which a functionary sends."""
+    forms = (False, True)
+    return [made(envelope=envelope) for made in (lab_layouts.fetch, lab_layouts.sublayout) for envelope in forms]
 
 
 def manifests() -> list[bytes]:

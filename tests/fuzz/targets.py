@@ -126,10 +126,11 @@ def _layout(data: bytes) -> None:
 
 
 def _link(data: bytes) -> None:
-    """Read a link or a layout, and judge it as a step of a release whose other steps are good."""
+    """Read a link or a sublayout, and judge it as a step of a release whose other steps are good."""
     signed = read_in_toto(data)
     _also(lambda: signed.message)
-    for found in layouts.find([data, *layouts.links()[1:]]):
+    parts = (layouts.fetch(), layouts.build("bob"), layouts.compile_(), layouts.pack())
+    for found in layouts.find([data, *(parts if signed.is_layout else layouts.links()[1:])]):
         assert (found.attestation is None) == bool(found.reasons)
         assert all(reason.line().isascii() for reason in found.reasons)
         if found.attestation is not None:
