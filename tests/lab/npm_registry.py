@@ -25,7 +25,8 @@ class NpmRegistry(LabRegistry):
         """Answer as a registry does; scopes come escaped or plain."""
         self.requests.append((request.method, request.raw_path, dict(request.headers)))
         if (misbehave := self.misbehave.get(request.method)) is not None:
-            response: web.StreamResponse | None = misbehave(request)
+            answer = misbehave(request)
+            response: web.StreamResponse | None = await answer if hasattr(answer, "__await__") else answer
             if response is not None:
                 return response
         path = unquote(request.raw_path.partition("?")[0])

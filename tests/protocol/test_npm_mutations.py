@@ -17,11 +17,13 @@ from yarl import URL
 from gateway.errors import StoreError
 from gateway.model.decision import Outcome
 from gateway.sandbox import github_identity, slsa_provenance
+from gateway.signing import RegistryKeys
 from gateway.store import Query
 from tests.lab.gate import LabGate, lab_gate
-from tests.lab.npm import npm_package
+from tests.lab.npm import NpmPackage, npm_package
 from tests.lab.npm_registry import NpmRegistry
 from tests.lab.npm_world import POLICY
+from tests.protocol.test_npm_signed import key
 
 ONE: Final = npm_package()
 TWO: Final = npm_package(version="2.0.0")
@@ -35,13 +37,18 @@ async def gate(tmp_path: Path) -> AsyncIterator[LabGate]:
     async with lab_gate(tmp_path, ecosystem="npm", policy=POLICY) as running:
         registry(running).hold("@acme/widget", "0.9.0", b"old")
         for package in (ONE, TWO):
-            signer = github_identity(ref=f"refs/tags/v{package.version}")
-            statement = slsa_provenance([(package.purl, {"sha512": package.sha512})], signer)
-            document = package.document(running.sandbox.sign_statement(statement, signer, running.at))
+            document = signed(running, package)
             assert (await send(running, "PUT", package.path, document, token=running.token))[0] == 201
         registry(running).requests.clear()
         registry(running).documents.clear()
         yield running
+
+
+def signed(gate: LabGate, package: NpmPackage) -> Document:
+    """A publish document with provenance."""
+    signer = github_identity(ref=f"refs/tags/v{package.version}")
+    statement = slsa_provenance([(package.purl, {"sha512": package.sha512})], signer)
+    return package.document(gate.sandbox.sign_statement(statement, signer, gate.at))
 
 
 def registry(gate: LabGate) -> NpmRegistry:
@@ -319,16 +326,48 @@ async def test_a_registrys_no_is_told_and_a_lost_answer_is_told_as_unknown(gate:
 async def test_nothing_is_written_while_a_publish_of_the_package_is_open(gate: LabGate) -> None:
     """What it puts into the registry's document a moment later would be taken out again."""
     registry(gate).misbehave["PUT"] = lambda _: web.Response(status=504)
-    package = npm_package(version="3.0.0")
-    signer = github_identity(ref="refs/tags/v3.0.0")
-    statement = slsa_provenance([(package.purl, {"sha512": package.sha512})], signer)
-    document = package.document(gate.sandbox.sign_statement(statement, signer, gate.at))
-    assert (await send(gate, "PUT", package.path, document, token=gate.token))[0] == 502
+    document = signed(gate, npm_package(version="3.0.0"))
+    assert (await send(gate, "PUT", ONE.path, document, token=gate.token))[0] == 502
     registry(gate).misbehave.clear()
     registry(gate).requests.clear()
     status, text = await send(gate, "PUT", f"{TAGS}/latest", "1.0.0")
     assert (status, "publish-unsettled" in text) == (409, True)
     assert not registry(gate).writes
+
+
+async def test_while_a_publish_of_the_package_is_under_way_a_mutation_waits_for_its_turn(gate: LabGate) -> None:
+    came, go = asyncio.Event(), asyncio.Event()
+
+    async def held(_: web.Request) -> None:
+        came.set()
+        await go.wait()
+
+    registry(gate).misbehave["PUT"] = held
+    gate.publisher._turns._wait = 0.01  # so that who has to wait gives up
+    async with asyncio.TaskGroup() as group:
+        publish = group.create_task(send(gate, "PUT", ONE.path, signed(gate, npm_package(version="3.0.0")),
+                                         token=gate.token))  # fmt: skip
+        await came.wait()
+        status, text = await send(gate, "PUT", f"{TAGS}/latest", "1.0.0")
+        assert (status, "publish-unsettled" in text) == (409, True)
+        go.set()
+    assert publish.result()[0] == 201
+    assert len(registry(gate).writes) == 1
+
+
+async def test_a_deprecation_is_compared_with_what_this_reader_is_shown(tmp_path: Path) -> None:
+    """With reads verified and signatures that are made anew for each reader."""
+    keys = RegistryKeys((key(),))
+    async with lab_gate(tmp_path, ecosystem="npm", policy=POLICY, verified=True, keys=keys) as gate:
+        registry(gate).hold("@acme/widget", "0.9.0", b"old")
+        assert (await send(gate, "PUT", ONE.path, signed(gate, ONE), token=gate.token))[0] == 201
+        document = await packument(gate)
+        assert set(document["versions"]) == {"1.0.0"}
+        assert document["versions"]["1.0.0"]["dist"].pop("signatures")
+        document["versions"]["1.0.0"]["deprecated"] = "broken"
+        assert (await send(gate, "PUT", ONE.path, document))[0] == 201
+        assert set(registry(gate).documents[-1]["versions"]) == {"0.9.0", "1.0.0"}
+        assert "signatures" not in registry(gate).documents[-1]["versions"]["1.0.0"]["dist"]
 
 
 # --- login -----------------------------------------------------------------------------------------------------------
