@@ -5,14 +5,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, padding, rsa
-from nacl import bindings as sodium
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
 
 from gateway.errors import Malformed
 from gateway.model.digest import Digest
@@ -20,6 +19,7 @@ from gateway.model.evidence import Evidence, EvidenceRef, Finding, Format, Sourc
 from gateway.reasons import Code
 from gateway.verification import TrustRoot, TrustRootSettings, build_trust_root, verify
 from gateway.verification.keys import public_key, read_pem
+from tests.lab.keys import ED25519, KINDS, NEARLY, OTHER, P256, SHA256, ed25519ph
 from tests.lab.sigstore import sandbox
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -33,7 +33,6 @@ STATEMENT = {
 }
 PAYLOAD = json.dumps(STATEMENT).encode()
 TYPE = "application/vnd.in-toto+json"
-Sign = Callable[[bytes], bytes]
 
 
 def b64(data: bytes) -> str:
@@ -44,34 +43,6 @@ def pae(payload: bytes) -> bytes:
     return b"DSSEv1 %d %s %d %s" % (len(TYPE), TYPE.encode(), len(payload), payload)
 
 
-def ed25519ph(key: ed25519.Ed25519PrivateKey, data: bytes) -> bytes:
-    """Sign with libsodium's own Ed25519ph, of which the gateway uses nothing."""
-    state = sodium.crypto_sign_ed25519ph_state()
-    sodium.crypto_sign_ed25519ph_update(state, data)
-    secret = key.private_bytes_raw() + key.public_key().public_bytes_raw()
-    return sodium.crypto_sign_ed25519ph_final_create(state, secret)
-
-
-P256 = ec.generate_private_key(ec.SECP256R1())
-P384 = ec.generate_private_key(ec.SECP384R1())
-P521 = ec.generate_private_key(ec.SECP521R1())
-ED25519 = ed25519.Ed25519PrivateKey.generate()
-RSA = rsa.generate_private_key(65537, 2048)
-OTHER = ec.generate_private_key(ec.SECP256R1())
-SHA256 = hashes.SHA256()
-PSS = padding.PSS(padding.MGF1(SHA256), padding.PSS.DIGEST_LENGTH)
-KINDS: dict[str, tuple[Any, Sign]] = {
-    "P-256": (P256, lambda data: P256.sign(data, ec.ECDSA(SHA256))),
-    "P-384": (P384, lambda data: P384.sign(data, ec.ECDSA(hashes.SHA384()))),
-    "P-384 over SHA-256": (P384, lambda data: P384.sign(data, ec.ECDSA(SHA256))),
-    "P-521": (P521, lambda data: P521.sign(data, ec.ECDSA(hashes.SHA512()))),
-    "P-521 over SHA-256": (P521, lambda data: P521.sign(data, ec.ECDSA(SHA256))),
-    "Ed25519": (ED25519, ED25519.sign),
-    "Ed25519ph": (ED25519, lambda data: ed25519ph(ED25519, data)),
-    "RSA PKCS#1": (RSA, lambda data: RSA.sign(data, padding.PKCS1v15(), SHA256)),
-    "RSA PKCS#1 over SHA-512": (RSA, lambda data: RSA.sign(data, padding.PKCS1v15(), hashes.SHA512())),
-    "RSA PSS": (RSA, lambda data: RSA.sign(data, PSS, SHA256)),
-}
 SIGN = KINDS["P-256"][1]
 
 
@@ -151,17 +122,6 @@ def test_ed25519_signs_files_and_not_digests_so_a_plain_signature_of_it_is_refus
     assert [(reason.code, reason.expected) for reason in found.reasons] == [
         (Code.SIGNATURE_INVALID, "a signature over the file's sha512")
     ]
-
-
-# Each a signature by the right key, over something else or in another way.
-NEARLY: dict[str, tuple[Any, Sign]] = {
-    "P-256 over SHA-384": (P256, lambda data: P256.sign(data, ec.ECDSA(hashes.SHA384()))),
-    "P-384 over SHA-512": (P384, lambda data: P384.sign(data, ec.ECDSA(hashes.SHA512()))),
-    "P-521 over SHA-384": (P521, lambda data: P521.sign(data, ec.ECDSA(hashes.SHA384()))),
-    "RSA PKCS#1 over SHA-1": (RSA, lambda data: RSA.sign(data, padding.PKCS1v15(), hashes.SHA1())),
-    "RSA PSS over SHA-224": (RSA, lambda data: RSA.sign(data, PSS, hashes.SHA224())),
-    "RSA PSS of two hashes": (RSA, lambda data: RSA.sign(data, PSS, hashes.SHA512())),
-}
 
 
 @pytest.mark.parametrize("kind", sorted(NEARLY))

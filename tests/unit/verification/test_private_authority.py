@@ -19,6 +19,7 @@ from gateway.model.evidence import Evidence, EvidenceRef, Finding, Format, Sourc
 from gateway.model.marker import SANDBOX_OID, SANDBOX_ORGANIZATION
 from gateway.reasons import Code
 from gateway.verification import TrustRoot, TrustRootSettings, build_trust_root, verify
+from tests.lab.keys import KINDS
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -312,6 +313,17 @@ def test_an_authority_signs_with_a_key_and_a_hash_of_an_accepted_kind(
     leaf = issue("leaf", LEAF_KEY, "anchor", key, *signer(), algorithm=algorithm)
     expected = set() if good else {Code.CERTIFICATE_UNTRUSTED}
     assert codes(bundle(leaf), root(anchor)) == expected
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_a_certificate_may_be_of_any_kind_of_key(kind: str) -> None:
+    key, sign = KINDS[kind]
+    leaf = issue("leaf", key, "middle", MIDDLE_KEY, *signer())
+    pae = b"DSSEv1 %d %s %d %s" % (len(TYPE), TYPE.encode(), len(PAYLOAD), PAYLOAD)
+    for message, expected in ((pae, set()), (pae + b" ", {Code.SIGNATURE_INVALID})):
+        body = json.loads(bundle(leaf, MIDDLE))
+        body["dsseEnvelope"]["signatures"] = [{"sig": _b64(sign(message))}]
+        assert codes(json.dumps(body).encode()) == expected
 
 
 def test_a_root_whose_chain_is_longer_than_one_of_it_allows_is_refused() -> None:
