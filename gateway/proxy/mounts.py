@@ -28,9 +28,13 @@ class Mounted:
 
 @dataclass(frozen=True, slots=True)
 class MountedDepot:
-    """One registry of content by digest (OCI), always at `/v2` of its host; `host` and `port` as above."""
+    """One registry of content by digest (OCI), always at `/v2` of its host; `host` and `port` as above.
+
+    `address` is the registry's public one. Its clients get their tokens there too: what they trust, they trust by host.
+    """
 
     depot: Depot
+    address: str
     host: str | None = None
     read_auth: ReadAuth = ReadAuth.GRANT
     verified: bool = False

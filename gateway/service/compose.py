@@ -136,7 +136,7 @@ def _mounted(settings: RegistrySettings, own: str, listen: Listen, port: int) ->
             max_blob=settings.max_file,
             quarantine=settings.quarantine,
         )
-        return MountedDepot(depot, settings.host, settings.read_auth, verified, port)
+        return MountedDepot(depot, address, settings.host, settings.read_auth, verified, port)
     served = served_of(settings, upstream, own, address)
     return Mounted(served, settings.mount, settings.host, settings.read_auth, verified, port)
 

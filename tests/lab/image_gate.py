@@ -184,7 +184,7 @@ async def image_gate(
             **depot,
         )
         around = Surroundings(clock.now, real.identifier, real.random)
-        mounts = (MountedDepot(made, None, read_auth, verified),)
+        mounts = (MountedDepot(made, made.public_url, None, read_auth, verified),)
         parts = Parts(mounts, store, KEY, Spool(folder / "spool"), trust, around, made.public_url)
         async with serve_on(parts, [(bound, None)]):
             gate = ImageGate(made.public_url, store, made, clock, session)

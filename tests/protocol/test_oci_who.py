@@ -11,8 +11,11 @@ from urllib.parse import quote
 import pytest
 
 from gateway.config import ReadAuth
+from gateway.credentials import Access, Scope, mint_access
 from tests.lab.docker_registry import DockerRegistry, docker_registry
+from tests.lab.gate import KEY
 from tests.lab.image_gate import ImageGate, image_gate
+from tests.lab.raw import exchange
 
 REALM = 'Bearer realm="{base}/-/token",service="images"'
 
@@ -183,6 +186,15 @@ async def test_revoking_the_grant_ends_its_access_tokens_at_once(gate: ImageGate
     assert (await gate.ask("GET", "/v2/team/app/manifests/1.0", token=token)).code == "UNAUTHORIZED credential-invalid"
 
 
+async def test_an_access_token_of_another_registry_is_none(gate: ImageGate, public: ImageGate) -> None:
+    expires = gate.clock.now() + timedelta(minutes=1)
+    for one, holder in ((gate, gate.token.split("_")[1]), (public, None)):
+        scopes = (Scope("team/app", frozenset({"pull"})),)
+        for registry, status in (("other", 401), ("images", 404)):
+            token = mint_access(Access(holder, registry, scopes, expires), KEY)
+            assert (await one.ask("GET", "/v2/team/app/manifests/1.0", token=token)).status == status
+
+
 async def test_an_access_token_does_not_outlive_its_grant(gate: ImageGate) -> None:
     short = await gate.grant(expires=gate.clock.now() + timedelta(seconds=100))
     asked = "service=images&scope=repository:team/app:pull"
@@ -253,5 +265,8 @@ async def test_where_only_grants_may_read_an_anonymous_token_is_not_given(gate: 
 
 
 async def test_two_authorization_headers_are_a_challenge(gate: ImageGate) -> None:
-    answer = await gate.ask("GET", "/v2/", token="", Authorization=f"{basic(gate.token)}, {basic(gate.token)}")
-    assert answer.status == 401
+    shown = f"Authorization: {basic(gate.token)}\r\n"
+    for path in ("/v2/", "/-/token?service=images"):
+        for times, status in ((1, 200), (2, 401)):
+            head = f"GET {path} HTTP/1.1\r\nHost: x\r\n{shown * times}\r\n"
+            assert (await exchange(gate.base, head.encode()))[0] == status

@@ -78,8 +78,7 @@ class Challenge:
 
     def header(self, mounted: MountedDepot) -> tuple[str, str]:
         """The challenge; clients want the scheme spelled exactly so."""
-        depot = mounted.depot
-        said = {"realm": f"{depot.public_url}/-/token", "service": depot.registry.name}
+        said = {"realm": f"{mounted.address}/-/token", "service": mounted.depot.registry.name}
         said |= {name: value for name, value in (("scope", self.scope), ("error", self.error)) if value}
         return ("WWW-Authenticate", "Bearer " + ",".join(f'{name}="{value}"' for name, value in said.items()))
 
