@@ -88,6 +88,7 @@ class Holding:
     async def release(self, depot: Depot, again: Again) -> Reason | None:
         """Give an accepted hold its tag; None where it has it. Raises `UpstreamError`, `TimeoutError`."""
         hold, place = again.hold, again.hold.place
+        self._decided_under.pop(hold.id, None)  # until it has its tag, each look tries again: the registry may be away
         async with self._tags.take([tag_key(depot, place.repository, hold.tag)]):
             there = await client.manifest(depot, place.repository, hold.tag)
             ours = await self._store.contents.tag(place, hold.tag)
