@@ -1,4 +1,4 @@
-"""`make bench`: large and small publishes through the gateway, beside nginx and the bare registry, in one run.
+"""`make bench`: publishes and reads through the gateway, beside nginx and the bare registries, in one run.
 
 Ratios are what lasts: every figure is taken in turn with the one that it is compared to, on the same machine. The
 figures go to bench/results/<date>.json, and a table to the terminal.
@@ -24,7 +24,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench import images, memory, verification
+from bench import images, memory, npm, verification
 from bench.client import File, Target, upload
 from bench.world import NAME, big_wheel, nginx, small_wheel, targets
 from gateway.demo.scenarios import POLICY
@@ -138,6 +138,9 @@ def table(result: dict[str, Any], out: Console) -> None:
     out.print(latency, "")
     if result["images"] is not None:
         images.table(result["images"], out)
+    if result["npm"] is not None:
+        npm.tables(result["npm"], out)
+        out.print(*npm.missed(result["npm"]), sep="\n")
     verification.tables(result["verification"], out)
     cost = result["verification"]["cases"]["Rekor v1, DSSE"]["ms"]["both"]
     share = cost / result["small"]["added"]["p50_ms"]
@@ -160,6 +163,7 @@ def main() -> int:
             "at": now.isoformat(timespec="seconds"),
             "machine": {"cores": os.cpu_count(), "python": platform.python_version(), "system": platform.system()},
             "verification": verification.measure(now),
+            "npm": npm.measure(out, options.repeats),
             "small": small(bench, options.small),
             "large": [large(bench, mib * MIB, options.repeats) for mib in options.mib],
         }

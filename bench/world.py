@@ -23,9 +23,10 @@ _NGINX = """\
 daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/nginx-error.log;{user}
 events {{ worker_connections 256; }}
 http {{
-  access_log off; client_max_body_size 0;
+  access_log off; client_max_body_size 0; keepalive_requests 10000000;
   client_body_temp_path {folder}/nginx-body; proxy_temp_path {folder}/nginx-proxy;
   fastcgi_temp_path {folder}/nginx-f; uwsgi_temp_path {folder}/nginx-u; scgi_temp_path {folder}/nginx-s;
+  {more}
   server {{
     listen 127.0.0.1:{port};
     location / {{ proxy_pass {upstream}; proxy_http_version 1.1; proxy_request_buffering {buffering}; }}
@@ -35,7 +36,7 @@ http {{
 
 
 @contextmanager
-def nginx(folder: Path, upstream: str, *, buffering: bool) -> Iterator[str]:
+def nginx(folder: Path, upstream: str, *, buffering: bool, more: str = "") -> Iterator[str]:
     """Run an nginx before the registry: buffering, it stores the body and then forwards, as a gate must."""
     program = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
     if program is None:
@@ -45,7 +46,14 @@ def nginx(folder: Path, upstream: str, *, buffering: bool) -> Iterator[str]:
     settings = folder / "nginx.conf"
     user = " user root;" if getpass.getuser() == "root" else ""
     settings.write_text(
-        _NGINX.format(folder=folder, user=user, port=port, upstream=upstream, buffering="on" if buffering else "off"),
+        _NGINX.format(
+            folder=folder,
+            user=user,
+            port=port,
+            upstream=upstream,
+            buffering="on" if buffering else "off",
+            more=more.format(folder=folder),
+        ),
         encoding="utf-8",
     )
     with Program([program, "-c", str(settings), "-p", str(folder)], folder / "nginx.log") as running:

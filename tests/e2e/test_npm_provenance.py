@@ -16,7 +16,7 @@ import pytest
 
 from gateway.demo.clients import Run
 from gateway.model.identity import Identity
-from gateway.sandbox import github_identity, gitlab_identity
+from gateway.sandbox import github_identity, gitlab_identity, slsa_provenance
 from gateway.sandbox.server import serve
 from gateway.sandbox.tokens import Issuer
 from tests.lab import ci, signers
@@ -150,6 +150,37 @@ def test_a_job_that_lies_to_npm_is_refused(jobs: Jobs, where: str, changed: dict
     assert not run.succeeded
     assert jobs.world.codes() == {code}
     assert "@acme/liar" not in jobs.world.upstream.packages()
+
+
+def test_what_cosign_signed_outside_npm_is_published_from_a_laptop(jobs: Jobs) -> None:
+    """As Jenkins or a person does: npm pack, cosign, provgate attach, npm publish of the very same tarball."""
+    jobs.world.govern(policy("github"))
+    home = Home(jobs.folder / "laptop", jobs.world.registry, jobs.world.token())
+    path = lay(jobs.folder / "laptop-source", {"name": "@acme/laptop", "version": "1.0.0", "license": "Apache-2.0"})
+    assert home.run("npm", "pack", cwd=path).succeeded
+    file = path / "acme-laptop-1.0.0.tgz"
+    predicate, bundle = path / "predicate.json", path / "bundle.json"
+    predicate.write_text(json.dumps(slsa_provenance([(file.name, {})], GITHUB)["predicate"]))
+
+    async def sign() -> None:
+        async with serve(jobs.world.sandbox, signers.clock, issuer=jobs.issuer) as url:
+            trust = json.loads(jobs.world.sandbox.client_trust_config(url))
+            config, root = path / "signing.json", path / "root.json"
+            config.write_text(json.dumps(trust["signingConfig"]))
+            root.write_text(json.dumps(trust["trustedRoot"]))
+            token = jobs.issuer.mint(GITHUB, signers.clock())
+            known = ("--yes", "--signing-config", config, "--trusted-root", root, "--identity-token", token)
+            what = ("--predicate", predicate, "--type", V1, "--bundle", bundle, file)
+            await signers.cosign(path, "attest-blob", *known, *what)
+
+    asyncio.run(sign())
+    assert not home.run("npm", "publish", f"./{file.name}", cwd=path).succeeded
+    assert jobs.world.codes() == {"evidence-missing"}
+    where = ("--gateway", jobs.world.address, "--token", home.token)
+    jobs.world.command("attach", str(file), str(bundle), *where)
+    run = home.run("npm", "publish", f"./{file.name}", cwd=path)
+    assert run.succeeded, run.output
+    assert "@acme/laptop/laptop-1.0.0.tgz" in jobs.world.upstream.tarballs()
 
 
 def test_a_fork_that_publishes_with_a_stolen_token_is_refused(jobs: Jobs) -> None:
