@@ -30,7 +30,7 @@ from gateway.store import Contents
 from gateway.upstream import Answer
 
 _OCTETS: Final = "application/octet-stream"
-_SESSION: Final = re.compile(r"[A-Za-z0-9_.=~-]{1,512}")
+_SESSION: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.=-]{0,255}")  # as `oci_routes` takes it back
 _QUERY: Final = re.compile(r"[!-~]{0,4096}")
 _RANGE: Final = re.compile(r"(?:bytes=)?0-(\d{1,18})")
 _CHUNK: Final = re.compile(r"(\d{1,18})-(\d{1,18})")
