@@ -147,6 +147,7 @@ def content(manifest: Manifest, digest: Digest, body: bytes, subject: Digest | N
         manifest.listed_type,
         _listed(manifest.annotations),
         manifest.subject.digest if manifest.subject else None,
+        frozenset(child.digest for child in manifest.children),
     )
 
 

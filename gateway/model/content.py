@@ -22,7 +22,8 @@ class Content:
     """One piece of content that came through the gateway, as it was measured or read there.
 
     A manifest has `links`, the digests of what it is made of (config, layers, children), and its own `sha256`, by which
-    it can be revoked whatever its `digest` is computed with; a blob's is empty where it was not measured.
+    it can be revoked whatever its `digest` is computed with; a blob's is empty where it was not measured. `children`
+    are those of the links that are manifests: what shows a manifest shows all that it is made of, a layer is bytes.
     `subject` is there where every layer was verified as evidence for it: such content is shown when its subject is.
     `refers` is the subject that a manifest states, proved or not: lists of referrers go by it. `media_type`,
     `artifact_type` and `annotations` are what such a list says of it.
@@ -37,6 +38,7 @@ class Content:
     artifact_type: str = ""
     annotations: tuple[tuple[str, str], ...] = ()
     refers: Digest | None = None
+    children: frozenset[Digest] = frozenset()
 
 
 class Sight(Enum):

@@ -8,7 +8,8 @@ manifest's. An intent that may move a name is `movable`. Rules that every implem
   hold conflicts (ENDED) once the hold has ended.
 * `Store.settle` as PUBLISHED moves the name, and in the same transaction ends the holds of that tag that were opened no
   later than the intent (than the hold that it releases): released where they are of the same content, else superseded.
-* `sight` follows links from what is accepted, never through what is revoked. Evidence hangs below its subject.
+* `sight` follows links from what is accepted, never through what is revoked, nor from a layer that is a manifest too.
+  Evidence hangs below its subject.
 * `version` changes with every commit of this process, and with another's within `limits.STORE_WATCH_SECONDS`; it never
   blocks. What is read after the call may be kept under the number it gave; it raises where it cannot be known.
 """
@@ -44,9 +45,10 @@ class Contents(ABC):
         """What was noted of a digest in this repository."""
 
     @abstractmethod
-    async def sight(self, place: Place, digest: Digest) -> Sight:
+    async def sight(self, place: Place, digest: Digest, *, manifest: bool = False) -> Sight:
         """Whether readers of this repository may see a digest; a revoked one is HIDDEN, known or not.
 
+        Bytes may be a layer and a manifest. What is shown as a layer alone is not SHOWN to who asks for a `manifest`.
         What was there before and is part of what only waits stays UNKNOWN: it cannot be hidden by a later push.
         """
 

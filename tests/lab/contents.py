@@ -40,6 +40,12 @@ def manifest(word: str, *links: str, subject: str | None = None) -> Content:
     )
 
 
+def index(word: str, *children: str) -> Content:
+    """An index of these manifests."""
+    made = manifest(word, *children)
+    return replace(made, children=frozenset(made.links))
+
+
 def upload(word: str, tag: str = "latest", place: Place = PLACE) -> Upload:
     """A push of one manifest under a tag."""
     name = f"{place.repository}:{tag}"

@@ -28,8 +28,8 @@ MUTANTS: Final = (
     ),
     Mutant(
         f"{ROWS}/contents.py",
-        "(subject, EVIDENCE, seq))\n        _reconsider(connection, [seq])",
-        "(subject, EVIDENCE, seq))",
+        "        )\n        _reconsider(connection, [seq])",
+        "        )",
     ),
     Mutant(f"{ROWS}/contents.py", "        return Sight.HIDDEN\n    row =", "        pass\n    row ="),
     Mutant(f"{ROWS}/contents.py", "Sight.HIDDEN if ours else Sight.UNKNOWN", "Sight.HIDDEN"),
@@ -55,11 +55,12 @@ MUTANTS: Final = (
         "        return str(sha256)",
     ),
     Mutant(f"{ROWS}/contents.py", "WHERE below.shown AND contents.shown", "WHERE FALSE"),
-    Mutant(f"{ROWS}/contents.py", '" AND NOT {_REVOKED} AND (accepted OR', '" AND (accepted OR'),
-    Mutant(f"{ROWS}/contents.py", "WHERE NOT contents.shown AND NOT {_REVOKED}", "WHERE NOT contents.shown"),
-    Mutant(
-        f"{ROWS}/contents.py", "WHERE links.child = contents.seq AND parents.shown", "WHERE links.child = contents.seq"
-    ),
+    Mutant(f"{ROWS}/contents.py", "json_each(?1)) AND NOT {_REVOKED}", "json_each(?1))"),
+    Mutant(f"{ROWS}/contents.py", "contents.shown < links.shows AND NOT {_REVOKED}", "contents.shown < links.shows"),
+    Mutant(f"{ROWS}/contents.py", "WHERE raised.shown = ?2 AND", "WHERE"),
+    Mutant(f"{ROWS}/contents.py", "contents.seq AND parents.shown = ?2", "contents.seq AND parents.shown"),
+    Mutant(f"{ROWS}/contents.py", "WHOLE if digest in content.children else BYTES", "WHOLE"),
+    Mutant(f"{ROWS}/contents.py", "(WHOLE if manifest else BYTES)", "BYTES"),
     Mutant(
         f"{ROWS}/contents.py",
         '"UPDATE contents SET shown = 0 WHERE seq IN',

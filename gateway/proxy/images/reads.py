@@ -91,7 +91,7 @@ class ImageReads:
     ) -> web.StreamResponse | Reply | Reason:
         """A blob, or the part of it that is asked for, streamed."""
         depot, about = mounted.depot, f"{asked.repository}@{asked.digest}"
-        sight = await self._sights.sight(depot.place(asked.repository), asked.digest)
+        sight = await self._sights.of_bytes(depot.place(asked.repository), asked.digest)
         if not _sees(mounted, asked.repository, sight, who):
             return Reason(Code.CONTENT_HIDDEN, about)
         authorization = _authorization(asked.repository, sight, who)
@@ -120,7 +120,7 @@ class ImageReads:
     async def mountable(self, mounted: MountedDepot, source: str, digest: Digest, who: Asker) -> bool:
         """Whether the asker may have a blob of this repository mounted elsewhere: hidden content never leaves."""
         may = who.may(Need.PULL, source)
-        match await self._sights.sight(mounted.depot.place(source), digest):
+        match await self._sights.of_bytes(mounted.depot.place(source), digest):
             case Sight.SHOWN:
                 return may or mounted.read_auth is ReadAuth.NONE
             case Sight.UNKNOWN:  # the registry would be asked with our credential

@@ -24,8 +24,12 @@ class Sights:
         self._kept: LRUCache[Hashable, object] = LRUCache(limits.SIGHTS)
 
     async def sight(self, place: Place, digest: Digest) -> Sight:
-        """Whether readers may see a digest."""
-        return await self._ask((place, digest), lambda: self._contents.sight(place, digest))
+        """Whether readers may see a manifest."""
+        return await self._ask((place, digest), lambda: self._contents.sight(place, digest, manifest=True))
+
+    async def of_bytes(self, place: Place, digest: Digest) -> Sight:
+        """Whether readers may see a blob."""
+        return await self._ask(("bytes", place, digest), lambda: self._contents.sight(place, digest))
 
     async def tag(self, place: Place, tag: str) -> Digest | None:
         """The digest that a tag was published with."""

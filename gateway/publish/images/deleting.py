@@ -160,7 +160,7 @@ class Deleting:
             return known
         if asked.request.kind == "blobs":
             return False
-        known = await contents.sight(place, reference) is Sight.SHOWN
+        known = await contents.sight(place, reference, manifest=True) is Sight.SHOWN
         await contents.drop(place, reference)
         for hold in await contents.open_holds(asked.depot.registry.name):
             if (hold.place, hold.digest) == (place, reference):

@@ -151,7 +151,8 @@ class Images:
             await self._store_manifest(push, noted)
             for tag in push.tags:
                 await self._put(push, depot.deposits(push.repository), tag)
-            if await self._store.contents.sight(depot.place(push.repository), subject) is not Sight.HIDDEN:
+            sight = await self._store.contents.sight(depot.place(push.repository), subject, manifest=True)
+            if sight is not Sight.HIDDEN:
                 await bring(depot, push.repository, (noted,), push.tags)
             for again in waiting:
                 if again.decision.outcome is Outcome.ACCEPT:

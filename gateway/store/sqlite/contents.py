@@ -3,6 +3,9 @@
 `shown` is written down, so that one look answers however many images share a layer. It follows from the other columns,
 and every function here that changes those keeps it true: a row is shown where it is not revoked and is accepted or has
 a parent that is shown. A row that is linked to and never came through the gateway has it too, and no time in `noted`.
+The same bytes may be a layer and a manifest, so it has two degrees: BYTES for what something is made of, WHOLE for a
+manifest that is accepted, an index's child or evidence. Only what is shown WHOLE shows what it is made of: else a layer
+that somebody else signed, or evidence, could hold an image that nobody did.
 """
 
 from __future__ import annotations
@@ -17,6 +20,8 @@ from gateway.model.digest import Digest
 from gateway.store.sqlite.schema import to_column
 
 EVIDENCE: Final = -1  # the position of a link from a subject to its evidence
+BYTES: Final = 1
+WHOLE: Final = 2
 _COLUMNS: Final = "seq, digest, size, media_type, sha256, artifact_type, annotations, refers"
 _REVOKED: Final = "EXISTS (SELECT 1 FROM revoked WHERE revoked.sha256 = contents.sha256)"
 
@@ -41,8 +46,11 @@ def note(connection: sqlite3.Connection, place: Place, content: Content, at: dat
             ),
         )
         connection.executemany(
-            "INSERT INTO links (parent, position, child) VALUES (?, ?, ?)",
-            [(seq, position, _row(connection, place, digest)) for position, digest in enumerate(content.links)],
+            "INSERT INTO links (parent, position, child, shows) VALUES (?, ?, ?, ?)",
+            [
+                (seq, position, _row(connection, place, digest), WHOLE if digest in content.children else BYTES)
+                for position, digest in enumerate(content.links)
+            ],
         )
         if content.links or content.sha256 != sha256:
             _reconsider(connection, [seq])
@@ -50,7 +58,9 @@ def note(connection: sqlite3.Connection, place: Place, content: Content, at: dat
         connection.execute("UPDATE contents SET refers = ? WHERE seq = ?", (str(content.refers), seq))
     if content.subject is not None and _subject(connection, seq) is None:
         subject = _row(connection, place, content.subject)
-        connection.execute("INSERT INTO links (parent, position, child) VALUES (?, ?, ?)", (subject, EVIDENCE, seq))
+        connection.execute(
+            "INSERT INTO links (parent, position, child, shows) VALUES (?, ?, ?, ?)", (subject, EVIDENCE, seq, WHOLE)
+        )
         _reconsider(connection, [seq])
 
 
@@ -64,7 +74,7 @@ def find(connection: sqlite3.Connection, place: Place, digest: Digest) -> Conten
     return next((_content(connection, row) for row in rows), None)
 
 
-def sight(connection: sqlite3.Connection, place: Place, digest: Digest) -> Sight:
+def sight(connection: sqlite3.Connection, place: Place, digest: Digest, *, manifest: bool) -> Sight:
     """Look whether a digest is shown."""
     if connection.execute("SELECT 1 FROM revoked WHERE ? = 'sha256:' || sha256", (str(digest),)).fetchone():
         return Sight.HIDDEN
@@ -73,7 +83,7 @@ def sight(connection: sqlite3.Connection, place: Place, digest: Digest) -> Sight
         (place.registry, place.repository, str(digest)),
     ).fetchone()
     shown, ours = row or (0, 0)
-    return Sight.SHOWN if shown else Sight.HIDDEN if ours else Sight.UNKNOWN
+    return Sight.SHOWN if shown >= (WHOLE if manifest else BYTES) else Sight.HIDDEN if ours else Sight.UNKNOWN
 
 
 def referrers(connection: sqlite3.Connection, place: Place, subject: Digest) -> tuple[Content, ...]:
@@ -155,20 +165,21 @@ def _subject(connection: sqlite3.Connection, seq: int) -> Digest | None:
 def _content(connection: sqlite3.Connection, row: tuple[Any, ...]) -> Content:
     seq, digest, size, media_type, sha256, artifact_type, annotations, refers = row
     links = connection.execute(
-        "SELECT digest FROM links JOIN contents ON contents.seq = links.child"
+        "SELECT digest, shows FROM links JOIN contents ON contents.seq = links.child"
         " WHERE links.parent = ? AND links.position <> ? ORDER BY links.position",
         (seq, EVIDENCE),
-    )
+    ).fetchall()
     return Content(
         digest=Digest.parse(digest),
         size=size,
         media_type=media_type,
         sha256=sha256,
-        links=tuple(Digest.parse(link) for (link,) in links),
+        links=tuple(Digest.parse(link) for link, _ in links),
         subject=_subject(connection, seq),
         artifact_type=artifact_type,
         annotations=tuple((key, value) for key, value in json.loads(annotations)),
         refers=Digest.parse(refers) if refers else None,
+        children=frozenset(Digest.parse(link) for link, shows in links if shows == WHOLE),
     )
 
 
@@ -185,12 +196,14 @@ def _reconsider(connection: sqlite3.Connection, rows: list[int]) -> None:
     again = json.dumps([seq for (seq,) in below])
     connection.execute("UPDATE contents SET shown = 0 WHERE seq IN (SELECT value FROM json_each(?))", (again,))
     connection.execute(
-        "WITH RECURSIVE raised (seq) AS ("  # noqa: S608 - constants
-        " SELECT seq FROM contents WHERE seq IN (SELECT value FROM json_each(?))"
-        f" AND NOT {_REVOKED} AND (accepted OR EXISTS (SELECT 1 FROM links JOIN contents AS parents"
-        " ON parents.seq = links.parent WHERE links.child = contents.seq AND parents.shown))"
-        " UNION SELECT contents.seq FROM raised JOIN links ON links.parent = raised.seq"
-        f" JOIN contents ON contents.seq = links.child WHERE NOT contents.shown AND NOT {_REVOKED}"
-        ") UPDATE contents SET shown = 1 WHERE seq IN (SELECT seq FROM raised)",
-        (again,),
+        "WITH RECURSIVE raised (seq, shown) AS ("  # noqa: S608 - constants
+        " SELECT seq, iif(accepted, ?2, (SELECT max(links.shows) FROM links JOIN contents AS parents"
+        " ON parents.seq = links.parent WHERE links.child = contents.seq AND parents.shown = ?2))"
+        f" FROM contents WHERE seq IN (SELECT value FROM json_each(?1)) AND NOT {_REVOKED}"
+        " UNION SELECT contents.seq, links.shows FROM raised JOIN links ON links.parent = raised.seq"
+        " JOIN contents ON contents.seq = links.child"
+        f" WHERE raised.shown = ?2 AND contents.shown < links.shows AND NOT {_REVOKED}"
+        ") UPDATE contents SET shown = (SELECT max(raised.shown) FROM raised WHERE raised.seq = contents.seq)"
+        " WHERE seq IN (SELECT seq FROM raised WHERE shown)",
+        (again, WHOLE),
     )

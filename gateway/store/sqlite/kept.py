@@ -34,9 +34,9 @@ class SqliteContents(Access, Contents):
         """Find what was noted."""
         return await self._read(partial(contents.find, place=place, digest=digest))
 
-    async def sight(self, place: Place, digest: Digest) -> Sight:
+    async def sight(self, place: Place, digest: Digest, *, manifest: bool = False) -> Sight:
         """Look whether it is shown."""
-        return await self._read(partial(contents.sight, place=place, digest=digest))
+        return await self._read(partial(contents.sight, place=place, digest=digest, manifest=manifest))
 
     async def referrers(self, place: Place, subject: Digest) -> tuple[Content, ...]:
         """List a subject's evidence."""

@@ -211,6 +211,11 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         "ALTER TABLE contents ADD COLUMN refers TEXT NOT NULL DEFAULT ''",  # empty: states no subject
         "CREATE INDEX contents_by_refers ON contents (registry, repository, refers) WHERE refers <> ''",
     ),
+    (
+        # To which degree a parent that is shown shows its child, and to which one content is shown: `sqlite.contents`.
+        "ALTER TABLE links ADD COLUMN shows INTEGER NOT NULL DEFAULT 2",
+        "UPDATE contents SET shown = 2 WHERE shown",
+    ),
 )
 
 

@@ -17,7 +17,7 @@ from gateway.store import Began, Store
 from tests.lab import contents as images
 from tests.lab import records
 from tests.lab.cases import AT
-from tests.lab.contents import PLACE, blob, digest, manifest
+from tests.lab.contents import PLACE, blob, digest, index, manifest
 
 Opener = Callable[[], Awaitable[Store]]
 ELSEWHERE = Place("images", "team/other")
@@ -82,7 +82,7 @@ async def test_what_came_is_hidden_until_it_is_accepted_and_then_shown_with_all_
 
 async def test_an_index_shows_its_children_and_an_image_does_not_show_its_index(store: Store) -> None:
     await an_image(store)
-    await journal(store, manifest("index", "image", "arm"), manifest("arm", "layer"))
+    await journal(store, index("index", "image", "arm"), manifest("arm", "layer"))
     await accept(store, "image")
     assert await shown(store, "index", "image", "arm", "config", "layer") == "image config layer"
     await accept(store, "index", "multi")
@@ -91,13 +91,31 @@ async def test_an_index_shows_its_children_and_an_image_does_not_show_its_index(
 
 async def test_an_index_of_an_index_shows_the_layers_at_the_bottom(store: Store) -> None:
     await an_image(store)
-    await journal(store, manifest("inner", "image"), manifest("outer", "inner"))
+    await journal(store, index("inner", "image"), index("outer", "inner"))
     await accept(store, "outer")
     assert await shown(store, "outer", "inner", "image", "layer") == "outer inner image layer"
 
 
+@pytest.mark.parametrize("order", [("both", "holder"), ("holder", "both")])
+async def test_a_layer_that_is_a_manifest_too_is_shown_as_bytes_and_shows_nothing(
+    store: Store, order: tuple[str, str]
+) -> None:
+    await an_image(store)
+    made = {"both": manifest("both", "inside"), "holder": manifest("holder", "both", subject="image")}
+    await journal(store, blob("both"), blob("inside"), *(made[word] for word in order))
+    await accept(store, "image")
+    assert await shown(store, "holder", "both", "inside") == "holder both"
+    assert await store.contents.sight(PLACE, digest("both"), manifest=True) is Sight.HIDDEN
+    assert await store.contents.sight(PLACE, digest("holder"), manifest=True) is Sight.SHOWN
+    await accept(store, "both", "2.0")
+    assert await store.contents.sight(PLACE, digest("both"), manifest=True) is Sight.SHOWN
+    assert await shown(store, "inside") == "inside"
+    await store.contents.drop(PLACE, digest("both"))
+    assert await shown(store, "holder", "both", "inside") == "holder both"
+
+
 async def test_a_child_that_comes_after_its_index_was_accepted_is_shown_with_its_layers(store: Store) -> None:
-    await journal(store, manifest("index", "image"))
+    await journal(store, index("index", "image"))
     await accept(store, "index")
     await an_image(store)
     assert await shown(store, "image", "config", "layer") == "image config layer"
@@ -227,7 +245,7 @@ async def test_a_revoked_digest_is_hidden_known_or_not_and_everywhere(store: Sto
 
 async def test_revoking_an_image_hides_what_is_shown_for_its_sake_alone(store: Store) -> None:
     await an_image(store)
-    await journal(store, manifest("second", "config"), manifest("index", "image"), manifest("proof", subject="image"))
+    await journal(store, manifest("second", "config"), index("index", "image"), manifest("proof", subject="image"))
     await accept(store, "second")
     await accept(store, "index", "multi")
     words = ("index", "image", "proof", "layer", "second", "config")
@@ -246,7 +264,7 @@ async def test_revoking_a_layer_hides_the_layer_alone(store: Store) -> None:
 async def test_what_was_revoked_before_it_came_shows_nothing_below_it(store: Store) -> None:
     await store.revoke_digest(records.sha256("image"), "ops@acme.example", "leaked", AT)
     await an_image(store)
-    await journal(store, manifest("index", "image"))
+    await journal(store, index("index", "image"))
     await accept(store, "index")
     assert await sights(store, "index", "image", "layer") == [Sight.SHOWN, Sight.HIDDEN, Sight.HIDDEN]
 
