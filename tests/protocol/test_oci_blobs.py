@@ -17,7 +17,7 @@ from gateway.model.content import Sight
 from gateway.model.digest import Digest
 from tests.lab.docker_registry import DockerRegistry, docker_registry
 from tests.lab.image_gate import Answered, ImageGate, image_gate, sha256
-from tests.lab.raw import connect
+from tests.lab.raw import connect, exchange
 
 DATA = b"0123456789" * 1000
 CREDENTIAL = "Basic " + base64.b64encode(b"gateway:lab-registry-secret").decode()
@@ -196,6 +196,12 @@ async def test_a_blob_over_the_limit_is_refused_and_its_upload_dropped(gate: Ima
     assert (answer.status, answer.code) == (413, "SIZE_INVALID upload-too-large")
     gone = await gate.ask("GET", location)
     assert gone.status in {400, 404}  # 2.8 says 400 while it finds out that a patch broke off
+
+
+async def test_a_body_that_says_it_is_too_long_is_refused_before_it_comes(gate: ImageGate) -> None:
+    head = f"PATCH {await start(gate)} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {gate.token}\r\n"
+    said = f"{head}Content-Length: {gate.depot.max_blob + 1}\r\n\r\n"
+    assert (await exchange(gate.base, said.encode()))[0] == 413
 
 
 async def test_a_compressed_body_is_refused_undecoded(gate: ImageGate) -> None:
