@@ -27,7 +27,7 @@ def attach(artifact: Path, bundle: Path, gateway_url: str, token: str, *, as_jso
 
     Of a .jsonl file each line is sent by itself; exit 1 where one of them is refused.
     """
-    digests = [f"{name}:{_hash(artifact, name)}" for name in ("sha256", "sha512")]
+    digests = [f"{name}:{_hash(artifact, name)}" for name in ("sha256", "sha384", "sha512")]
     if not asyncio.run(_send(gateway_url.rstrip("/"), token, digests, read_pieces(bundle), as_json=as_json)):
         raise click.exceptions.Exit(1)
 

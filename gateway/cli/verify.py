@@ -21,7 +21,7 @@ from gateway.model.decision import Decision, Outcome, Result
 from gateway.model.evidence import Evidence, EvidenceRef, Format, Source
 from gateway.model.upload import Registry, Upload
 from gateway.policy import decide, load_policy, refuse
-from gateway.publish.evidence import measure_covered, verify_one, verify_together
+from gateway.publish.evidence import measure_covered, measure_signed, verify_one, verify_together
 from gateway.publish.served import Trust
 from gateway.reasons import ascii_text
 from gateway.service.compose import now
@@ -89,6 +89,7 @@ def _decide(artifact: Path, registry: Registry, purl: str | None, evidence: tupl
             raise click.UsageError(f"--package is {purl}, but {artifact.name} is {upload.purl}")
         bodies = [body for path in evidence for body in read_pieces(path)]
         pieces = [_evidence(body, position) for position, body in enumerate(bodies)]
+        upload = measure_signed(upload, pieces, handle)
         alone = [piece for piece in pieces if not piece.ref.format.judged_together]
         findings = [finding for piece in alone for finding in verify_one(piece, upload, trust, at)]
         links = [piece for piece in pieces if piece.ref.format.judged_together]

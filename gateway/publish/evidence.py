@@ -18,14 +18,14 @@ from typing import BinaryIO
 from gateway import limits
 from gateway.credentials import covers
 from gateway.model.case import Action
-from gateway.model.digest import ALGORITHMS, Digest, measure
+from gateway.model.digest import ALGORITHMS, STRONG, Digest, measure
 from gateway.model.evidence import Evidence, Finding
 from gateway.model.upload import File, Upload
 from gateway.publish.served import Trust
 from gateway.publish.verifying import in_turn
 from gateway.reasons import Code, Reason
 from gateway.store import Store
-from gateway.verification import unverified, verify, verify_links
+from gateway.verification import is_plain_signature, unverified, verify, verify_links
 
 log = logging.getLogger(__name__)
 
@@ -103,6 +103,15 @@ def _alert(findings: Sequence[Finding]) -> None:
         for reason in finding.reasons:
             if reason.code is Code.SECOND_OPINION_DIFFERS:
                 log.critical("evidence %s under root %s: %s", finding.evidence.id, finding.root, reason.line())
+
+
+def measure_signed(upload: Upload, evidence: Sequence[Evidence], handle: BinaryIO) -> Upload:
+    """Measure every strong digest where a piece signs the file itself: which of them its key signs, the key says."""
+    plain = any(is_plain_signature(piece.body, piece.ref.format) for piece in evidence)
+    if not plain or len(upload.files) != 1:
+        return upload
+    (file,) = upload.files
+    return replace(upload, files=(_with(file, handle, set(STRONG)),))
 
 
 def measure_covered(upload: Upload, findings: Sequence[Finding], handle: BinaryIO) -> Upload:

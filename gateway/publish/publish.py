@@ -36,7 +36,7 @@ from gateway.model.evidence import Source
 from gateway.model.intent import Intent, IntentFile, Record, Settlement, Step
 from gateway.model.upload import Upload
 from gateway.policy import decide, refuse
-from gateway.publish.evidence import gather, measure_covered, verify_all
+from gateway.publish.evidence import gather, measure_covered, measure_signed, verify_all
 from gateway.publish.mutate import Asked, Mutations
 from gateway.publish.served import Served, Trust
 from gateway.publish.settle import digest_of, holdings, settle
@@ -155,6 +155,7 @@ class Publisher:
         present = await self._present(served, assembled, trusting=known)
         history = replace(history, bound=(*history.bound, *present))
         evidence = await gather(store, upload, assembled.evidence, attempt.grant.id)  # 6
+        upload = await asyncio.to_thread(measure_signed, upload, evidence, spooled)
         findings = await verify_all(evidence, upload, attempt.trust, at)
         upload = await asyncio.to_thread(measure_covered, upload, findings, spooled)
         file = upload.files[0]

@@ -1,6 +1,6 @@
 """Evidence and trust roots to findings: the only room that knows Sigstore, X.509, DSSE and in-toto."""
 
-from gateway.verification.formats import detect, pieces
+from gateway.verification.formats import detect, is_plain_signature, pieces
 from gateway.verification.link_evidence import unverified
 from gateway.verification.links import verify_links
 from gateway.verification.settings import TRUSTED_ROOT, TrustRootSettings, material_names
@@ -14,6 +14,7 @@ __all__ = [
     "build_trust_root",
     "detect",
     "forget",
+    "is_plain_signature",
     "material_names",
     "pieces",
     "unverified",

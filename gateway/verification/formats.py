@@ -9,7 +9,14 @@ from gateway.errors import Malformed, TooLarge
 from gateway.model.evidence import Format
 from gateway.strict import json
 from gateway.strict.json import Object
-from gateway.verification.bundle import Bundle, UnsupportedKind, read_bundle, read_envelope, read_pep740
+from gateway.verification.bundle import (
+    Bundle,
+    MessageSignature,
+    UnsupportedKind,
+    read_bundle,
+    read_envelope,
+    read_pep740,
+)
 from gateway.verification.cosign import certificates_in, read_cosign
 from gateway.verification.signed_metadata import format_of
 
@@ -46,6 +53,16 @@ def pieces(body: bytes) -> tuple[bytes, ...]:
     if len(lines) > limits.EVIDENCE_PER_REQUEST:
         raise TooLarge("evidence", f"{limits.EVIDENCE_PER_REQUEST} pieces")
     return tuple(lines)
+
+
+def is_plain_signature(body: bytes, form: Format) -> bool:
+    """Whether evidence signs a file and not a statement; False too where it cannot be read."""
+    if form is not Format.BUNDLE:
+        return False  # the other formats hold statements, or name an image by its digest
+    try:
+        return isinstance(read_bundle(body).content, MessageSignature)
+    except Malformed:
+        return False
 
 
 def read(body: bytes, form: Format) -> Bundle:

@@ -18,7 +18,7 @@ from gateway.model.digest import Digest
 from gateway.model.evidence import Evidence, Source
 from gateway.model.upload import Upload
 from gateway.policy import decide
-from gateway.publish.evidence import gather, measure_covered, verify_all
+from gateway.publish.evidence import gather, measure_covered, measure_signed, verify_all
 from gateway.publish.served import Trust
 from gateway.store import Store
 
@@ -56,6 +56,7 @@ class Judge:
         (file, *_), place = upload.files, Place(upload.registry.name, upload.name)
         attached = await self._attached(place, file.digests, also, grant.id)
         evidence = await gather(self.store, upload, attached, grant.id)
+        upload = await asyncio.to_thread(measure_signed, upload, evidence, io.BytesIO(body))
         findings = await verify_all(evidence, upload, self.trust, self.at)
         upload = await asyncio.to_thread(measure_covered, upload, findings, io.BytesIO(body))
         history = await self.store.history(upload)
