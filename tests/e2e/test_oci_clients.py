@@ -111,6 +111,22 @@ def test_oras_pushes_an_artifact_attaches_to_it_and_finds_what_it_attached(world
     assert not reader.read("team/artifact:1").succeeded
 
 
+@pytest.mark.parametrize("client", ["skopeo", "crane", "oras"])
+def test_a_delete_needs_a_token_that_may_change_the_repository(world: ImageWorld, tmp_path: Path, client: str) -> None:
+    keeper = person(world, tmp_path / "keeper", client, actions="publish,attach,read,mutate")
+    publisher = person(world, tmp_path / "ci", client, actions="publish,attach,read")
+    made = image(tmp_path / "layout", f"to be deleted by {client}")
+    name = f"team/deleted-{client}"
+    assert publisher.push(made, f"{name}:1").succeeded
+    refused = publisher.delete(f"{name}@{made.digest}")
+    assert not refused.succeeded
+    assert "credential-scope" in refused.output or "insufficient_scope" in refused.output
+    assert publisher.read(f"{name}:1").succeeded
+    deleted = keeper.delete(f"{name}@{made.digest}")
+    assert deleted.succeeded, deleted.output
+    assert not keeper.read(f"{name}:1").succeeded
+
+
 def test_skopeo_logs_in_and_a_wrong_token_does_not(world: ImageWorld, tmp_path: Path) -> None:
     publisher = person(world, tmp_path / "ci", "skopeo", actions="publish,attach,read")
     for token, content in ((publisher.token, True), ("hunter2", False), (publisher.token[:-1], False)):

@@ -38,6 +38,10 @@ class Pusher(ABC):
     def read(self, name: str) -> Ran:
         """Read an image's manifest, or all of it where the client has no other way."""
 
+    @abstractmethod
+    def delete(self, name: str) -> Ran:
+        """Delete `repository@digest`."""
+
     def run(self, program: str, *arguments: str) -> Ran:
         """Run a program in this home and no other."""
         self.home.mkdir(parents=True, exist_ok=True)
@@ -79,6 +83,10 @@ class Skopeo(Pusher):
         credential = ("--tls-verify=false", "--creds", f"ci:{self.token}")
         return self.run("skopeo", "inspect", "--raw", *credential, f"docker://{self.host}/{name}")
 
+    def delete(self, name: str) -> Ran:
+        credential = ("--tls-verify=false", "--creds", f"ci:{self.token}")
+        return self.run("skopeo", "delete", *credential, f"docker://{self.host}/{name}")
+
 
 class Buildah(Pusher):
     """buildah, with a storage of its own."""
@@ -93,6 +101,9 @@ class Buildah(Pusher):
 
     def read(self, name: str) -> Ran:
         return self._run("pull", "--tls-verify=false", "--creds", f"ci:{self.token}", f"docker://{self.host}/{name}")
+
+    def delete(self, name: str) -> Ran:
+        raise NotImplementedError("buildah deletes nothing in a registry")
 
     def _run(self, *arguments: str) -> Ran:
         storage = ("--storage-driver", "vfs", "--root", str(self.home / "root"), "--runroot", str(self.home / "run"))
@@ -109,6 +120,10 @@ class Crane(Pusher):
     def read(self, name: str) -> Ran:
         self._login()
         return self.run("crane", "manifest", f"{self.host}/{name}")
+
+    def delete(self, name: str) -> Ran:
+        self._login()
+        return self.run("crane", "delete", f"{self.host}/{name}")
 
     def _login(self) -> None:
         done = self.run("crane", "auth", "login", self.host, "--username", "ci", "--password", self.token)
@@ -127,6 +142,10 @@ class Oras(Pusher):
     def read(self, name: str) -> Ran:
         credential = ("--plain-http", "--username", "ci", "--password", self.token)
         return self.run("oras", "manifest", "fetch", *credential, f"{self.host}/{name}")
+
+    def delete(self, name: str) -> Ran:
+        credential = ("--plain-http", "--username", "ci", "--password", self.token)
+        return self.run("oras", "manifest", "delete", "--force", *credential, f"{self.host}/{name}")
 
 
 PUSHERS: Mapping[str, Callable[[Path, str, str], Pusher]] = {

@@ -135,6 +135,14 @@ async def test_a_scope_is_cut_down_to_the_grants(gate: ImageGate) -> None:
     assert (pushed.status, pushed.code) == (403, "DENIED credential-scope")  # no other token of this grant would do
 
 
+async def test_a_star_asks_for_all_that_the_grant_has(gate: ImageGate) -> None:
+    for actions, scope in (("read", "pull"), ("publish", "pull,push"), ("mutate", "delete")):
+        shown = basic(await gate.grant(actions))
+        asked = f"service=images&scope={quote('repository:team/app:*')}"
+        answer = await gate.ask("GET", f"/-/token?{asked}", token="", Authorization=shown)
+        assert answer.json["scope"] == f"repository:team/app:{scope}"
+
+
 async def test_a_token_to_pull_is_asked_for_the_scope_to_push(gate: ImageGate) -> None:
     token = await access(gate, "repository:team/app:pull")
     pushed = await gate.ask("POST", "/v2/team/app/blobs/uploads/", token=token)

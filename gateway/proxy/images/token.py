@@ -143,7 +143,8 @@ def _scopes(texts: Iterable[str]) -> tuple[Scope, ...]:
         repository, _, actions = rest.rpartition(":")
         try:
             if kind == "repository":
-                found.setdefault(oci_name(repository), set()).update(known & set(actions.split(",")))
+                asked = set(actions.split(","))
+                found.setdefault(oci_name(repository), set()).update(known if "*" in asked else known & asked)
         except Malformed:
             continue
     if len(found) > limits.TOKEN_SCOPES:
