@@ -21,6 +21,7 @@ from gateway.sandbox import Sandbox, github_identity, slsa_provenance
 from tests.lab.gate import GOOD, LabGate, lab_gate
 
 DIGEST = f"sha256:{GOOD.sha256}"
+SHA384 = f"sha384:{hashlib.sha384(GOOD.content).hexdigest()}"
 SHA512 = f"sha512:{hashlib.sha512(GOOD.content).hexdigest()}"
 OTHER = wheel("acme-good", "1.0.0", source="# other\n")
 ANOTHER = sdist("acme-good", "2.0.0")
@@ -313,7 +314,7 @@ async def test_the_command_puts_evidence_in_and_says_why_it_could_not(gate: LabG
     code, said = await attach("--json")
     assert code == 0
     assert json.loads(said)["status"] == 201
-    assert json.loads(said)["digests"] == [DIGEST, SHA512]
+    assert json.loads(said)["digests"] == [DIGEST, SHA384, SHA512]
     code, said = await attach()
     assert (code, said.startswith(f"kept for {DIGEST}")) == (0, True)
     assert (await gate.upload(attestations=None))[0] == 200
