@@ -33,7 +33,8 @@ from gateway.proxy.images.gate import DepotGate
 from gateway.proxy.mounts import Mount, Mounted, MountedDepot, find
 from gateway.proxy.pages import Page, Pages, State
 from gateway.proxy.protocol import GateProtocol, plain_reply, response_of
-from gateway.publish.mutate import Asked, bounded
+from gateway.publish.body import bounded
+from gateway.publish.mutate import Asked
 from gateway.publish.publish import BodyAborted, Publisher, Surroundings
 from gateway.reasons import Code, Reason
 

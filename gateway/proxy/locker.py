@@ -25,6 +25,7 @@ from gateway.model.case import Action
 from gateway.model.digest import STRONG, Digest
 from gateway.model.evidence import Evidence, EvidenceRef, Finding, Format, Source
 from gateway.proxy.authenticate import Authenticator
+from gateway.publish.body import whole
 from gateway.publish.evidence import against
 from gateway.publish.publish import Publisher, Surroundings
 from gateway.publish.served import Trust
@@ -67,7 +68,7 @@ class Locker:
         if isinstance(grant, Reason):
             return self._refusal(grant)
         digests = _digests(head.query)
-        sent = await _whole(body)
+        sent = await whole(body, "the evidence", limits.EVIDENCE_BYTES)
         form = await in_turn(partial(detect, sent))
         evidence = Evidence(EvidenceRef(hashlib.sha256(sent).hexdigest(), form, Source.LOCKER), sent)
         beside = await self._sublayouts(digests) if form.judged_together else ()
@@ -130,12 +131,3 @@ def _digests(query: str) -> tuple[Digest, ...]:
     if not found:
         raise Malformed("query parameter digest", "at least one is needed")
     return tuple(sorted(set(found)))
-
-
-async def _whole(body: AsyncIterator[bytes]) -> bytes:
-    whole = bytearray()
-    async for chunk in body:
-        whole += chunk
-        if len(whole) > limits.EVIDENCE_BYTES:
-            raise TooLarge("the evidence", f"{limits.EVIDENCE_BYTES} bytes")
-    return bytes(whole)

@@ -21,6 +21,7 @@ from gateway.model.digest import Measure
 from gateway.proxy import streaming
 from gateway.proxy.mounts import Mounted
 from gateway.proxy.pages import Page
+from gateway.publish.body import bounded
 from gateway.reasons import Code, Reason
 
 _CONDITIONAL: Final = ("range", "if-range", "if-none-match", "if-modified-since")
@@ -84,15 +85,12 @@ async def posted(
 ) -> Reply:
     """Pass a read that is a POST on, its body undecoded (npm's audits are gzipped), and the registry's answer back."""
     served = mounted.served
-    whole = bytearray()
-    async for chunk in body:
-        whole += chunk
-        if len(whole) > limits.POSTED_READ:
-            most = f"at most {limits.POSTED_READ} bytes"
-            return _refusal(mounted, head, Reason(Code.UPLOAD_TOO_LARGE, "the request's body", most))
+    sending = await bounded(body, limits.POSTED_READ)
+    if isinstance(sending, Reason):
+        return _refusal(mounted, head, sending)
     sent = {name: value for name in _DESCRIBING if (value := head.header(name)) is not None}
     try:
-        answer = await served.upstream.document(route.path, sent, authorization=authorization, body=bytes(whole))
+        answer = await served.upstream.document(route.path, sent, authorization=authorization, body=sending)
     except UpstreamError as error:
         return _refusal(mounted, head, Reason(Code.UPSTREAM_UNAVAILABLE, served.registry.name, got=error.problem))
     if answer.status != 200:

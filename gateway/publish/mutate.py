@@ -31,6 +31,7 @@ from gateway.model.decision import Decision
 from gateway.model.intent import Record
 from gateway.model.mutation import Mutation
 from gateway.policy import let_through, refuse
+from gateway.publish.body import bounded
 from gateway.publish.served import Served
 from gateway.publish.spending import take_uses, withdrawn
 from gateway.publish.turns import Turns
@@ -159,16 +160,6 @@ class Mutations:
         record = self._record(asked, mutation, refuse(reasons, asked.revision))
         await self._store.begin(record, None)
         return asked.served.ecosystem.render(reasons, asked.served.permalink(record.id), asked.head)
-
-
-async def bounded(body: AsyncIterator[bytes], limit: int) -> bytes | Reason:
-    """A small body as a whole, or that it is not small."""
-    whole = bytearray()
-    async for chunk in body:
-        whole += chunk
-        if len(whole) > limit:
-            return Reason(Code.UPLOAD_TOO_LARGE, "the request's body", f"at most {limit} bytes")
-    return bytes(whole)
 
 
 def _unrecorded(asked: Asked, reason: Reason) -> Reply:

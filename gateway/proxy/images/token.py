@@ -26,6 +26,7 @@ from gateway.model.names import oci_name
 from gateway.proxy.authenticate import Authenticator
 from gateway.proxy.images.asker import Need, grant_may
 from gateway.proxy.mounts import MountedDepot
+from gateway.publish.body import whole
 from gateway.reasons import Code, Reason, ascii_text
 
 log = logging.getLogger(__name__)
@@ -64,7 +65,7 @@ class TokenEndpoint:
                     return _refusal(_UNKNOWN)
                 asked, token = _parameters(head.query), presented.token
             case "POST":
-                asked = _parameters((await _whole(body)).decode("ascii"))
+                asked = _parameters((await whole(body, "the form", limits.TOKEN_FORM)).decode("ascii"))
                 token = _of_form(asked)
             case _:
                 return _refusal(Reason(Code.METHOD_UNKNOWN, f"{head.method} /-/token", "GET or POST"))
@@ -150,15 +151,6 @@ def _scopes(texts: Iterable[str]) -> tuple[Scope, ...]:
     if len(found) > limits.TOKEN_SCOPES:
         raise TooLarge("scope", f"{limits.TOKEN_SCOPES} repositories")
     return tuple(Scope(repository, frozenset(actions)) for repository, actions in found.items())
-
-
-async def _whole(body: AsyncIterator[bytes]) -> bytes:
-    whole = bytearray()
-    async for chunk in body:
-        whole += chunk
-        if len(whole) > limits.TOKEN_FORM:
-            raise TooLarge("the form", f"{limits.TOKEN_FORM} bytes")
-    return bytes(whole)
 
 
 def _refusal(reason: Reason) -> Reply:

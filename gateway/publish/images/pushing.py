@@ -37,6 +37,7 @@ from gateway.model.decision import Decision, Outcome
 from gateway.model.digest import Digest
 from gateway.model.intent import Record
 from gateway.policy import refuse
+from gateway.publish.body import whole as whole_of
 from gateway.publish.images import client
 from gateway.publish.images.attaching import Attaching, Attachment, Unfit
 from gateway.publish.images.deleting import Deleting, digest_key
@@ -78,7 +79,7 @@ class Images:
         about = f"{request.repository}{f':{request.tags[0]}' if request.tags else f'@{request.digest}'}"
         attempt = Attempt(depot, request, head, grant, self._trust(), self._around.now())
         try:
-            whole = await _receive(body)  # 1
+            whole = await whole_of(body, "the manifest", limits.MANIFEST_BYTES)  # 1
             try:
                 push = Push.read(attempt, whole)  # 2
                 async with self._digests.take([digest_key(depot, push.repository, push.digest)]):  # 3
@@ -295,12 +296,3 @@ class Images:
 
 def _unrecorded(attempt: Attempt, reason: Reason) -> Reply:
     return _OCI.render((reason,), f"{attempt.depot.public_url}/-/reasons/{reason.code.value}", attempt.head)
-
-
-async def _receive(body: AsyncIterator[bytes]) -> bytes:
-    whole = bytearray()
-    async for chunk in body:
-        whole += chunk
-        if len(whole) > limits.MANIFEST_BYTES:
-            raise TooLarge("the manifest", f"{limits.MANIFEST_BYTES} bytes")
-    return bytes(whole)
