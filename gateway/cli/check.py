@@ -48,17 +48,23 @@ def check(config: Path, *, offline: bool, as_json: bool) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Probe:
-    """What is asked of an upstream: a read that its credential opens, and a write that must not work without it."""
+    """What is asked of an upstream: a read that its credential opens, and a write that must not work without it.
+
+    Who would not take the write from a stranger says 401 or 403; whoever would finds nothing in it to keep.
+    """
 
     read: str
-    write: str
+    write: tuple[str, str]
     taken: str
+    media_type: str = "application/octet-stream"
+    body: bytes = b""
 
 
-# An upload form without an action: who would take it from a stranger says 400, who would not says 401 or 403. What
-# opens an upload of a blob is answered 202 where strangers may.
-_PROBES: Final = {"oci": _Probe("/v2/", "/v2/provgate-check/blobs/uploads/", "blobs")}
-_PACKAGES: Final = _Probe("/simple/", "/", "uploads")
+_PROBES: Final = {
+    "pypi": _Probe("/simple/", ("POST", "/"), "uploads", "application/x-www-form-urlencoded"),
+    "npm": _Probe("/-/ping", ("PUT", "/provgate-check"), "uploads", "application/json", b"{}"),
+    "oci": _Probe("/v2/", ("POST", "/v2/provgate-check/blobs/uploads/"), "blobs"),
+}
 
 
 async def _upstreams(settings: Settings) -> list[Problem]:
@@ -67,7 +73,7 @@ async def _upstreams(settings: Settings) -> list[Problem]:
 
 async def _upstream(registry: RegistrySettings) -> list[Problem]:
     """Ask one upstream whether it answers with our credential, and whether it takes a write without it (A.8)."""
-    credential, probe = registry.upstream_credential, _PROBES.get(registry.ecosystem, _PACKAGES)
+    credential, probe = registry.upstream_credential, _PROBES[registry.ecosystem]
     about = f"registry {registry.name}"
     problems = []
     async with Upstream(registry.name, registry.upstream, credential.reveal() if credential else None) as upstream:
@@ -79,9 +85,9 @@ async def _upstream(registry: RegistrySettings) -> list[Problem]:
             said = f"{answer.status} for {probe.read}: is upstream_credential right?"
             problems.append(Problem(Level.ERROR, f"{about}: {registry.upstream} answers {said}"))
     async with Upstream(registry.name, registry.upstream, None) as stranger:
-        sent = {"Content-Type": "application/x-www-form-urlencoded"}
+        sent = {"Content-Type": probe.media_type}
         try:
-            answer = await stranger.write("POST", probe.write, sent, _nothing(), 0)
+            answer = await stranger.write(*probe.write, sent, _once(probe.body), len(probe.body))
             await _take_back(stranger, answer)
         except UpstreamError as error:
             return [*problems, Problem(Level.WARNING, f"{about}: could not be probed: {error.problem}")]
@@ -101,8 +107,8 @@ async def _take_back(stranger: Upstream, answer: Answer) -> None:
     parts = urlsplit(answer.headers.get("Location", ""))
     path = parts.path if not parts.netloc else stranger.within(parts.geturl())
     if answer.status == 202 and path:
-        await stranger.write("DELETE", f"{path}?{parts.query}", {}, _nothing(), 0)
+        await stranger.write("DELETE", f"{path}?{parts.query}", {}, _once(b""), 0)
 
 
-async def _nothing() -> AsyncIterator[bytes]:
-    yield b""
+async def _once(body: bytes) -> AsyncIterator[bytes]:
+    yield body

@@ -1,7 +1,8 @@
-"""`provgate check` asks an OCI registry: is our credential right, and does it take a write from strangers (A.8)."""
+"""`provgate check` asks a registry: is our credential right, and does it take a write from strangers (A.8)."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from gateway.cli.check import _upstream
 from gateway.config import Level, RegistrySettings
 from gateway.config.settings import read_settings
 from tests.lab.docker_registry import docker_registry
+from tests.lab.verdaccio import verdaccio
 from tests.protocol.test_oci_blobs import hostile
 
 SETTINGS = """\
@@ -56,6 +58,26 @@ async def test_the_probe_follows_nothing_elsewhere(tmp_path: Path, location: str
     async with hostile(lambda _: web.Response(status=202, headers={"Location": location})) as (url, asked):
         await _upstream(settings(url, tmp_path))
         assert [one.partition(" ")[0] for one in asked] == ["GET", "POST"]
+
+
+async def test_an_npm_registry_is_asked_what_npm_registries_answer(tmp_path: Path) -> None:
+    with verdaccio(tmp_path / "verdaccio") as registry:
+        text = settings(registry.url, tmp_path, registry.credential)
+        assert await _upstream(replace(text, ecosystem="npm")) == []
+        assert registry.packages() == set()
+
+
+@pytest.mark.parametrize(
+    ("ecosystem", "asked"),
+    [("pypi", ["GET /simple/", "POST /"]), ("npm", ["GET /-/ping", "PUT /provgate-check"])],
+)
+async def test_a_registry_that_would_take_a_package_from_anybody_fails(
+    tmp_path: Path, ecosystem: str, asked: list[str]
+) -> None:
+    async with hostile(lambda one: web.Response(status=200 if one.method == "GET" else 400)) as (url, heard):
+        (problem,) = await _upstream(replace(settings(url, tmp_path), ecosystem=ecosystem))
+        assert "takes uploads without our credential" in problem.text
+        assert heard == asked
 
 
 async def test_a_registry_that_is_down_is_told(tmp_path: Path) -> None:
