@@ -21,7 +21,7 @@ class Record:
     def version(self) -> int:
         return self.number
 
-    async def sight(self, *_: Any) -> Sight:
+    async def sight(self, *_: Any, **__: Any) -> Sight:
         self.asked += 1
         found = self.answer
         if self.write_meanwhile:
