@@ -349,7 +349,7 @@ async def test_while_a_publish_of_the_package_is_under_way_a_mutation_waits_for_
                                          token=gate.token))  # fmt: skip
         await came.wait()
         status, text = await send(gate, "PUT", f"{TAGS}/latest", "1.0.0")
-        assert (status, "publish-unsettled" in text) == (409, True)
+        assert (status, "its turn" in text) == (409, True)
         go.set()
     assert publish.result()[0] == 201
     assert len(registry(gate).writes) == 1
@@ -368,6 +368,14 @@ async def test_a_deprecation_is_compared_with_what_this_reader_is_shown(tmp_path
         assert (await send(gate, "PUT", ONE.path, document))[0] == 201
         assert set(registry(gate).documents[-1]["versions"]) == {"0.9.0", "1.0.0"}
         assert "signatures" not in registry(gate).documents[-1]["versions"]["1.0.0"]["dist"]
+
+
+async def test_a_mutation_uses_a_token_up(gate: LabGate) -> None:
+    token = await gate.grant("mutate", "pkg:npm/**", uses_left=1)
+    assert (await send(gate, "PUT", f"{TAGS}/latest", "1.0.0", token=token))[0] == 201
+    status, text = await send(gate, "PUT", f"{TAGS}/latest", "2.0.0", token=token)
+    assert (status, "credential-expired" in text) == (401, True)
+    assert len(registry(gate).writes) == 1
 
 
 # --- login -----------------------------------------------------------------------------------------------------------
