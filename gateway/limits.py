@@ -110,6 +110,7 @@ UPSTREAM_IDLE_SECONDS: Final = 300.0  # between two reads; a registry of one thr
 DOCUMENT_SECONDS: Final = 300.0  # one whole page; without it a registry that trickles holds a name for ever
 INDEX_PAGE: Final = 64 * MIB  # one project's page; the largest on PyPI is some 10 MiB
 PAGE_SECONDS: Final = 2.0  # a document is shown again this long; for a change in the registry by another way than ours
+PATHS_REMEMBERED: Final = 1024  # count; what a path that is read again and again is
 PAGES_TOTAL: Final = 64 * MIB  # documents that are kept, of all registries
 MUTATION_BODY: Final = 64 * KIB  # of one that is no document; npm sends a version in quotes
 DEPRECATION: Final = 2048  # characters; npm prints it whole at every install

@@ -9,9 +9,11 @@ Sources: npm 11's commands and their libraries; FACTS-PYPI-NPM 2.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote
 
+from gateway import limits
 from gateway.ecosystems.npm_document import address
 from gateway.ecosystems.npm_login import REMEDY, read_login
 from gateway.ecosystems.npm_packument import tarball
@@ -36,6 +38,19 @@ _PUBLISHER: Final = "Ask the operator; who may publish is said by the gateway's 
 
 def route(head: Head) -> Route:
     """Recognise a request."""
+    if head.method not in _READS:
+        return _recognised(head)
+    accept = ABBREVIATED if ABBREVIATED in (head.header("accept") or "") else FULL
+    return _read(head.method, head.path, head.query, accept)
+
+
+@lru_cache(maxsize=limits.PATHS_REMEMBERED)
+def _read(method: str, path: str, query: str, accept: str) -> Route:
+    """Recognise a read by all that counts of it: the same few are asked for again and again."""
+    return _recognised(Head(method, path, query, (("accept", accept),)))
+
+
+def _recognised(head: Head) -> Route:
     if not head.path.isascii():
         return _UNKNOWN
     match unquote(head.path).split("/")[1:]:
@@ -68,8 +83,7 @@ def _package(head: Head, name: str, rest: list[str]) -> Route:
     reads = head.method in _READS
     match rest:
         case [] if reads and head.query in {"", "write=true"}:
-            abbreviated = ABBREVIATED in (head.header("accept") or "")
-            accept = ABBREVIATED if abbreviated else FULL
+            accept = head.header("accept") or FULL
             return Route(Verb.READ, address(name), package=package, document=True, accept=accept)
         case [] if head.method == "PUT" and not head.query:
             return Route(Verb.PUBLISH, package=package)

@@ -184,6 +184,7 @@ class Gate:
         registry, now = mounted.served.registry.name, asyncio.get_running_loop().time()
         state = State(
             self._authenticator.store.contents.version(),
+            mounted.served.upstream.writes,
             mounted.served.keys.at(self._around.now()),
             self._public(),
         )

@@ -8,6 +8,7 @@ count and their single bound allow.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
@@ -60,6 +61,7 @@ def _target(request: web.BaseRequest) -> tuple[str, str, str] | None:
     return None if "#" in raw or not path.startswith("/") or _ambiguous(path) else (host, path, query)
 
 
+@lru_cache(maxsize=limits.PATHS_REMEMBERED)
 def _ambiguous(path: str) -> bool:
     """Whether a registry may find another path in this one: by decoding, unescaping twice, or leaving a directory."""
     once = unquote(path)

@@ -3,9 +3,9 @@
 A page is shown again while all of this holds:
 
 * The gateway itself says who may read. Under `read_auth: passthrough` the registry does, and no page is kept.
-* Nothing was written to the record since before the page was made, and its keys and trust roots are the same. So what
-  is published through the gateway, withheld or revoked shows in the very next read; with a record that two gateways
-  share, in the other's within `limits.STORE_WATCH_SECONDS`.
+* Nothing was written to the record or by this gateway to the registry since before the page was made, and its keys and
+  trust roots are the same. So what is published, changed, withheld or revoked here shows in the very next read; with a
+  record that two gateways share, what the other publishes or withholds within `limits.STORE_WATCH_SECONDS`.
 * It is not older than `limits.PAGE_SECONDS`: what changes in the registry by other ways shows within that.
 
 An old page is asked for again with the registry's own ETag; where that still stands, the page does too.
@@ -28,10 +28,12 @@ _OVERHEAD: Final = 2048  # bytes; a page's own objects beside its body
 class State:
     """All that a page is made from but the registry's document, as it was before the page was made.
 
-    `version` is the record's, `signer` what signs for the registry, `public` the trust roots of the public Sigstore.
+    `version` is the record's, `writes` counts what this gateway has sent to the registry, `signer` signs for it, and
+    `public` names the trust roots of the public Sigstore.
     """
 
     version: int
+    writes: int = 0
     signer: Signer | None = None
     public: frozenset[str] = frozenset()
 

@@ -53,6 +53,7 @@ class Upstream:
     def __init__(self, name: str, base: str, authorization: str | None) -> None:
         self.name = name
         self.base = base.rstrip("/")
+        self.writes = 0  # that have ended, however
         self._authorization = authorization
         self._reads: aiohttp.ClientSession | None = None
         self._writes: aiohttp.ClientSession | None = None
@@ -159,6 +160,8 @@ class Upstream:
                 )
         except _FAULTS as error:
             raise (UpstreamError if sending.begun else NothingSent)(self.name, _said(error)) from error
+        finally:
+            self.writes += 1
 
     def _headers(self, headers: Mapping[str, str], authorization: str | None) -> dict[str, str]:
         credential = self._authorization if authorization is None else authorization

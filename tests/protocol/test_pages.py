@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import cast
 
 import pytest
 from aiohttp import web
@@ -14,6 +15,7 @@ from gateway.demo.packages import wheel
 from gateway.sandbox import github_identity
 from gateway.service.compose import now
 from tests.lab.gate import GOOD, LabGate, lab_gate
+from tests.lab.npm_registry import NpmRegistry
 
 PAGE = "/pypi/simple/acme-good/"
 LATER = wheel("acme-good", "1.1.0")
@@ -117,6 +119,25 @@ async def test_a_page_of_readers_whom_the_registry_judges_is_never_kept(tmp_path
         assert (await gate.fetch(PAGE, Authorization="Basic YWxpY2U6cHc=")).status == 200
         assert (await gate.fetch(PAGE)).status == 401
         assert asked(gate) == 2
+
+
+async def test_a_tag_that_moved_is_shown_at_once(tmp_path: Path) -> None:
+    async with lab_gate(tmp_path, ecosystem="npm", page_seconds=LONG) as gate:
+        registry = cast("NpmRegistry", gate.registry)
+        registry.hold("widget", "1.0.0", b"")
+        path, token = "/npm/widget", await gate.grant("mutate", "pkg:npm/**")
+
+        async def read_first(
+            _: web.Request,
+        ) -> None:  # when the record is written, and the registry has changed nothing
+            await gate.fetch(path)
+
+        registry.packuments["widget"]["dist-tags"]["old"] = "1.0.0"
+        registry.misbehave["DELETE"] = read_first
+        assert b'"old"' in (await gate.fetch(path)).body
+        gone = await gate.fetch("/npm/-/package/widget/dist-tags/old", method="DELETE", token=token)
+        assert gone.status < 300, gone.reason
+        assert b'"old"' not in (await gate.fetch(path)).body
 
 
 async def test_a_reader_without_a_grant_gets_no_kept_page(tmp_path: Path) -> None:
