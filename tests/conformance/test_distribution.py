@@ -1,7 +1,7 @@
 """The OCI distribution specification's own suite, before a real docker-registry: directly, and through the gateway.
 
 One rule in observe mode lets everything in on the same code path as ever. Never is a test less content with the gateway
-than with the registry alone, but for those named here with the reason.
+than with the registry alone, but for those named here with the reason (docs/ecosystems/oci.md tells them too).
 """
 
 from __future__ import annotations
@@ -31,8 +31,13 @@ rules:
           workflow: .github/workflows/release.yml
 """
 PREFIX = "OCI Conformance Test/"
-# What the gateway does less well than the registry, by the end of the test's name, and why.
-WORSE: dict[str, str] = {}
+# What the gateway does not do as the registry does, by the end of the test's name, and why.
+_HIDDEN = "a blob that nothing accepted holds is not mounted; the answer is 202, and the client sends it"
+WORSE = {
+    "sha256 blobs/mount/blob-mount": _HIDDEN,  # "not supported" to the suite
+    "sha256 blobs/mount/blob-get": _HIDDEN,  # which is then not asked
+    "sha256 blobs/mount/blob-head": _HIDDEN,
+}
 
 
 def run(folder: Path, host: str, user: str, password: str) -> dict[str, str]:
@@ -72,11 +77,17 @@ def test_no_test_is_less_content_with_the_gateway_than_without(
     results: tuple[dict[str, str], dict[str, str]],
 ) -> None:
     direct, through = results
-    assert len(direct) > 300
-    worse = {name for name, status in through.items() if status == "failure" and direct.get(name) != "failure"}
-    unexplained = {name for name in worse if not any(name.endswith(end) for end in WORSE)}
-    assert unexplained == set()
-    assert all(any(name.endswith(end) for name in worse) for end in WORSE), "a difference that is gone"
+    passed = [{name for name, status in one.items() if status == "passed"} for one in results]
+    better = len(passed[1] - passed[0])
+    failed = {name for name, status in through.items() if status == "failure" and direct.get(name) != "failure"}
+    worse = failed | (passed[0] - passed[1])
+    told = (
+        f"{len(passed[0])} passed directly, {len(passed[1])} through the gateway: {better} better, {len(worse)} worse"
+    )
+    print(told)  # noqa: T201 - shown with -s and with a failure
+    assert len(direct) > 300, told
+    assert {name for name in worse if not any(name.endswith(end) for end in WORSE)} == set(), told
+    assert [end for end in WORSE if not any(name.endswith(end) for name in worse)] == [], f"gone by now; {told}"
 
 
 def test_the_gateway_lists_referrers_where_the_registry_does_not(

@@ -94,6 +94,10 @@ class Person:
                 *(one.replace("{host}", self.host) for one in rest),
             )
 
+    def run(self, program: str, *arguments: str) -> Ran:
+        """Run any program in this home, with no other credential."""
+        return self._run(tools.need(program), *arguments)
+
     def _run(self, *command: str) -> Ran:
         self.home.mkdir(parents=True, exist_ok=True)
         done = subprocess.run(
