@@ -287,10 +287,10 @@ MUTANTS: Final = (
     Mutant("gateway/policy/decide.py", "        *credential_covers(case),\n", ""),
     Mutant("gateway/policy/decide.py", "        *credential_in_force(case),\n", ""),
     Mutant("gateway/policy/decide.py", "        *claims_agree(case),\n", ""),
-    Mutant("gateway/policy/decide.py", "        *names_free(case),\n", ""),
+    Mutant("gateway/policy/decide.py", "        *names_free(case, rule),\n", ""),
     Mutant("gateway/policy/decide.py", "        *not_revoked(case),\n", ""),
     Mutant("gateway/policy/decide.py", "            *credential_kind(case, rule.credential),\n", ""),
-    Mutant("gateway/policy/decide.py", "            *release_open(case, rule.release),\n", ""),
+    Mutant("gateway/policy/decide.py", "            *release_open(case, rule),\n", ""),
     Mutant("gateway/policy/decide.py", "            *request_rules(case, rule),\n", ""),
     Mutant(
         "gateway/policy/decide.py",
