@@ -12,13 +12,14 @@ import click
 from gateway.demo import acts, clients, run, show
 from gateway.demo.acts import Act, Played
 from gateway.demo.image_act import IMAGE
+from gateway.demo.npm_act import NPM
 from gateway.demo.processes import ProgramError
 from gateway.demo.run import Install, Publish, Stage
 from gateway.demo.scenarios import SCENARIOS, Scenario
 from gateway.service.compose import now
 
 # Each is played where the programs it needs are here.
-ACTS: Final[tuple[Act, ...]] = (IMAGE,)
+ACTS: Final[tuple[Act, ...]] = (NPM, IMAGE)
 
 
 @click.command()

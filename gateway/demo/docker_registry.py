@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.demo.processes import Program, ProgramError, free_port
+from gateway.demo.processes import server, status_of
 
 PASSWORD = "lab-registry-secret"  # noqa: S105 - of a registry on loopback that ends with its caller
 _HASHED = "$2b$04$abcdefghijklmnopqrstuu75qUxAfAOP0QbqPomfaeRvf3cALlnoK"  # of it; the registry takes bcrypt only
@@ -54,28 +54,13 @@ def docker_registry(program: str, folder: Path) -> Iterator[DockerRegistry]:
     folder.mkdir(parents=True, exist_ok=True)
     htpasswd, config, storage = folder / "htpasswd", folder / "config.yml", folder / "storage"
     htpasswd.write_text(f"gateway:{_HASHED}\n")
-    for attempt in range(5):  # a port that was free may be taken before the server asks for it
-        port = free_port()
+
+    def command(port: int) -> list[str]:
         config.write_text(_CONFIG.format(root=storage, port=port, htpasswd=htpasswd))
-        running = Program([program, "serve", str(config)], folder / "registry.log", cwd=folder)
-        try:
-            running.wait_until(lambda port=port: _answers(port))  # type: ignore[misc]
-        except ProgramError:
-            running.stop()
-            if attempt == 4:
-                raise
-            continue
-        with running:
-            yield DockerRegistry(f"http://127.0.0.1:{port}", storage, f"gateway:{PASSWORD}")
-        return
+        return [program, "serve", str(config)]
 
+    def ready(port: int) -> bool:
+        return status_of(port, "/v2/") == http.HTTPStatus.UNAUTHORIZED
 
-def _answers(port: int) -> bool:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-    try:
-        connection.request("GET", "/v2/")
-        return connection.getresponse().status == http.HTTPStatus.UNAUTHORIZED
-    except OSError:
-        return False
-    finally:
-        connection.close()
+    with server(command, ready, folder / "registry.log", cwd=folder) as (port, _):
+        yield DockerRegistry(f"http://127.0.0.1:{port}", storage, f"gateway:{PASSWORD}")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -15,6 +17,7 @@ from typing import Final, Self
 START_SECONDS: Final = 30.0
 STOP_SECONDS: Final = 10.0
 _PAUSE: Final = 0.02
+_PORTS: Final = 5
 
 
 class ProgramError(Exception):
@@ -123,3 +126,38 @@ class Program:
             os.killpg(self._process.pid, number)
         except (ProcessLookupError, PermissionError):
             return  # the whole group has ended
+
+
+def status_of(port: int, path: str) -> int | None:
+    """What a server on this machine answers a GET with; None where there is none."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status
+    except OSError:
+        return None
+    finally:
+        connection.close()
+
+
+@contextmanager
+def server(
+    command: Callable[[int], list[str]], ready: Callable[[int], bool], log: Path, *, cwd: Path | None = None
+) -> Iterator[tuple[int, Program]]:
+    """Run a server that must be told its port, and wait until it is ready; gives the port and the program.
+
+    A port that was free may be taken before the server asks for it: then another one is tried.
+    """
+    for attempt in range(_PORTS):
+        port = free_port()
+        running = Program(command(port), log, cwd=cwd)
+        try:
+            running.wait_until(lambda port=port: ready(port))  # type: ignore[misc]
+        except ProgramError:
+            running.stop()
+            if attempt == _PORTS - 1:
+                raise
+            continue
+        with running:
+            yield port, running
+        return

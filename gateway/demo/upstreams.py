@@ -11,11 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
-from gateway.demo.processes import Program, ProgramError, free_port
-
-_ATTEMPTS: Final = 5  # a port that was free may be taken before the server asks for it
+from gateway.demo.processes import Program, status_of
+from gateway.demo.processes import server as listening
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,47 +55,24 @@ def pypiserver(folder: Path, *, server: str = "wsgiref", overwrite: bool = False
     digest = base64.b64encode(hashlib.sha1(password.encode(), usedforsecurity=False).digest()).decode()
     passwords.touch(mode=0o600)
     passwords.write_text(f"{user}:{{SHA}}{digest}\n", encoding="ascii")
-    program, url = _start(packages, passwords, folder / "pypiserver.log", server, overwrite=overwrite)
-    with program:
-        yield Pypiserver(url, packages, user, password, program)
+    # Only our own server knows this address: an answer is proof that the port is ours.
+    health = f"/health-{secrets.token_hex(8)}"
 
+    def command(port: int) -> list[str]:
+        return [
+            str(Path(sys.executable).with_name("pypi-server")),
+            "run",
+            *("--host", "127.0.0.1", "--port", str(port)),
+            *("--passwords", str(passwords), "--authenticate", "update"),
+            "--disable-fallback",
+            *("--hash-algo", "sha256", "--backend", "simple-dir"),
+            *("--server", server, "--health-endpoint", health, "--verbose"),
+            *(("--overwrite",) if overwrite else ()),
+            str(packages),
+        ]
 
-def _start(packages: Path, passwords: Path, log: Path, server: str, *, overwrite: bool) -> tuple[Program, str]:
-    for attempt in range(_ATTEMPTS):
-        port = free_port()
-        # Only our own server knows this address: an answer is proof that the port is ours.
-        health = f"/health-{secrets.token_hex(8)}"
-        program = Program(
-            [
-                str(Path(sys.executable).with_name("pypi-server")),
-                "run",
-                *("--host", "127.0.0.1", "--port", str(port)),
-                *("--passwords", str(passwords), "--authenticate", "update"),
-                "--disable-fallback",
-                *("--hash-algo", "sha256", "--backend", "simple-dir"),
-                *("--server", server, "--health-endpoint", health, "--verbose"),
-                *(("--overwrite",) if overwrite else ()),
-                str(packages),
-            ],
-            log,
-        )
-        try:
-            program.wait_until(lambda port=port, health=health: _answers(port, health))  # type: ignore[misc]
-        except ProgramError:
-            program.stop()
-            if attempt == _ATTEMPTS - 1:
-                raise
-        else:
-            return program, f"http://127.0.0.1:{port}"
-    raise AssertionError("the loop returns or raises")
+    def ready(port: int) -> bool:
+        return status_of(port, health) == http.HTTPStatus.OK
 
-
-def _answers(port: int, path: str) -> bool:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-    try:
-        connection.request("GET", path)
-        return connection.getresponse().status == http.HTTPStatus.OK
-    except OSError:
-        return False
-    finally:
-        connection.close()
+    with listening(command, ready, folder / "pypiserver.log") as (port, program):
+        yield Pypiserver(f"http://127.0.0.1:{port}", packages, user, password, program)
