@@ -69,11 +69,14 @@ class Person:
         finally:
             connection.close()
 
-    def cosign(self, sandbox: Sandbox, by: Identity, *arguments: str) -> Ran:
-        """Run a cosign command as a CI job of this identity, with the sandbox as its Sigstore."""
-        return asyncio.run(self._cosign(sandbox, by, *arguments))
+    def cosign(self, sandbox: Sandbox, by: Identity, *arguments: str, older: bool = False) -> Ran:
+        """Run a cosign command as a CI job of this identity, with the sandbox as its Sigstore.
 
-    async def _cosign(self, sandbox: Sandbox, by: Identity, *arguments: str) -> Ran:
+        `older` is as cosign 1 and 2 sign: into a tag beside the image, not into a bundle.
+        """
+        return asyncio.run(self._cosign(sandbox, by, *arguments, older=older))
+
+    async def _cosign(self, sandbox: Sandbox, by: Identity, *arguments: str, older: bool) -> Ran:
         self.home.mkdir(parents=True, exist_ok=True)
         issuer = Issuer()
         async with serve(sandbox, signers.clock, issuer=issuer) as url:
@@ -83,7 +86,12 @@ class Person:
             root.write_text(json.dumps(document["trustedRoot"]))
             token = issuer.mint(by, signers.clock())
             command, *rest = arguments
-            known = ("--yes", "--signing-config", str(config), "--trusted-root", str(root), "--identity-token", token)
+            services: tuple[str, ...] = ("--signing-config", str(config))
+            if older:
+                services = (
+                    "--new-bundle-format=false", "--use-signing-config=false", "--fulcio-url", url, "--rekor-url", url,
+                )  # fmt: skip
+            known = ("--yes", *services, "--trusted-root", str(root), "--identity-token", token)
             registry = ("--registry-username", "ci", "--registry-password", self.token, "--allow-http-registry")
             return await asyncio.to_thread(
                 self._run,
