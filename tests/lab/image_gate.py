@@ -24,6 +24,7 @@ from gateway.model.upload import Registry
 from gateway.policy import load_policy
 from gateway.proxy.mounts import MountedDepot
 from gateway.publish.images.depot import Depot
+from gateway.publish.images.pushing import Images
 from gateway.publish.publish import Surroundings
 from gateway.publish.served import Trust
 from gateway.publish.spool import Spool
@@ -83,6 +84,7 @@ class ImageGate:
     depot: Depot
     clock: Clock
     session: aiohttp.ClientSession
+    images: Images
     token: str = ""
     sent: list[tuple[str, str]] = field(default_factory=list)
 
@@ -186,7 +188,7 @@ async def image_gate(
         around = Surroundings(clock.now, real.identifier, real.random)
         mounts = (MountedDepot(made, made.public_url, None, read_auth, verified),)
         parts = Parts(mounts, store, KEY, Spool(folder / "spool"), trust, around, made.public_url)
-        async with serve_on(parts, [(bound, None)]):
-            gate = ImageGate(made.public_url, store, made, clock, session)
+        async with serve_on(parts, [(bound, None)]) as running:
+            gate = ImageGate(made.public_url, store, made, clock, session, running.images)
             gate.token = await gate.grant()
             yield gate

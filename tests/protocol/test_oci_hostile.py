@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import AsyncIterator, Iterator
+import secrets
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
+import aiohttp
 import pytest
+from aiohttp import web
+from yarl import URL
 
+from gateway.credentials import new_id
+from gateway.model.case import Waiver
+from gateway.model.content import Ending
+from gateway.reasons import Code
 from gateway.sandbox import Sandbox, github_identity
 from tests.lab.docker_registry import DockerRegistry, docker_registry
 from tests.lab.image_gate import ImageGate, image_gate, sha256
 from tests.lab.image_signing import attach, attach_legacy, payload, put, sandbox_in, signature
 from tests.lab.image_world import POLICY
-from tests.lab.images import CONFIG, LAYER
-from tests.lab.manifests import described
+from tests.lab.images import CONFIG, INDEX, LAYER
+from tests.lab.manifests import child, described, dumped, index
 
 MALLORY = github_identity("mallory/libs")
+_PASSED = frozenset({"Authorization", "Accept", "Content-Type", "Range"})
 CREDENTIAL = "Basic " + base64.b64encode(b"gateway:lab-registry-secret").decode()
 
 
@@ -66,3 +78,165 @@ async def test_an_image_that_is_a_layer_of_evidence_too_is_no_image_for_readers(
         assert (await gate.ask("GET", f"/v2/{repository}/{path}", token=reader)).status == 404
         assert (await gate.ask("GET", f"/v2/{repository}/{path}")).status == 200
     assert (await gate.ask("GET", f"/v2/{repository}/blobs/{digest}", token=reader)).status == 200
+
+
+# --- what is lost -------------------------------------------------------------------------------------------------
+
+
+async def held_index(gate: ImageGate, repository: str) -> tuple[str, str]:
+    """An index that waits, and its child."""
+    arm = await gate.image(repository, None, b"arm")
+    body = (await gate.ask("GET", f"/v2/{repository}/manifests/{arm}")).body
+    whole = dumped(index(child(body)))
+    done = await gate.ask("PUT", f"/v2/{repository}/manifests/1.0", whole, Content_Type=INDEX)
+    assert done.status == 201
+    return sha256(whole), arm
+
+
+async def test_a_held_index_whose_child_was_lost_is_not_released_and_stops_nothing(
+    gate: ImageGate, sandbox: Sandbox
+) -> None:
+    whole, arm = await held_index(gate, "team/lost")
+    keeper = await gate.grant("mutate")
+    assert (await gate.ask("DELETE", f"/v2/team/lost/manifests/{arm}", token=keeper)).status == 202
+    answer = await attach(gate, "team/lost", whole, signature(sandbox, whole))
+    assert (answer.status, answer.code) == (400, "MANIFEST_BLOB_UNKNOWN content-missing")
+    (hold,) = await gate.store.contents.open_holds(None)
+    assert str(hold.digest) == whole
+
+
+async def test_a_child_that_comes_back_lets_the_hold_be_released_at_the_next_look(
+    gate: ImageGate, sandbox: Sandbox, registry: DockerRegistry
+) -> None:
+    whole, arm = await held_index(gate, "team/back")
+    body = (await gate.ask("GET", f"/v2/team/back/manifests/{arm}")).body
+    keeper = await gate.grant("mutate")
+    assert (await gate.ask("DELETE", f"/v2/team/back/manifests/{arm}", token=keeper)).status == 202
+    assert (await attach(gate, "team/back", whole, signature(sandbox, whole))).status == 400
+    assert not await gate.images.settle_open([gate.depot])
+    assert (await put(gate, "team/back", arm, body)).status == 201
+    assert await gate.images.settle_open([gate.depot])
+    assert registry.tags("team/back") == {"1.0"}
+    assert await endings(gate) == {whole: Ending.RELEASED}
+
+
+# --- a registry that is away --------------------------------------------------------------------------------------
+
+
+async def endings(gate: ImageGate) -> dict[str, Ending | None]:
+    return {str(hold.digest): hold.ending for hold in await gate.store.contents.holds(None, 100)}
+
+
+@asynccontextmanager
+async def failing(registry: DockerRegistry, fails: Callable[[web.Request], web.Response | None]) -> AsyncIterator[str]:
+    """The registry's address, behind which some requests fail before they reach it or after it has carried them out."""
+    async with aiohttp.ClientSession(auto_decompress=False) as session:
+
+        async def handle(request: web.Request) -> web.Response:
+            body = await request.read()
+            if (answer := fails(request)) is not None and answer.headers.get("After") is None:
+                return answer
+            async with session.request(
+                request.method, URL(registry.url + request.path_qs, encoded=True), data=body or None,
+                headers={name: value for name, value in request.headers.items() if name in _PASSED},
+                allow_redirects=False,
+            ) as came:  # fmt: skip
+                said = {
+                    name: value for name, value in came.headers.items() if name not in {"Date", "Transfer-Encoding"}
+                }
+                whole = await came.read()
+            if answer is not None:
+                return answer
+            if "Location" in said:
+                said["Location"] = "/v2/" + said["Location"].partition("/v2/")[2]
+            if request.method == "HEAD":
+                return web.Response(status=came.status, headers=said)
+            return web.Response(status=came.status, headers=said, body=whole)
+
+        app = web.Application(client_max_size=1 << 24)
+        app.router.add_route("*", "/{path:.*}", handle)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        addresses: Any = runner.addresses
+        try:
+            yield f"http://127.0.0.1:{addresses[0][1]}"
+        finally:
+            await runner.cleanup()
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["refused", "carried out"])
+async def test_a_registry_that_fails_at_the_release_is_told_or_found_out(
+    registry: DockerRegistry, sandbox: Sandbox, tmp_path: Path, *, after: bool
+) -> None:
+    away = True
+
+    def fails(request: web.Request) -> web.Response | None:
+        if away and request.method == "PUT" and request.path.endswith("/manifests/1.0"):
+            return web.Response(status=500, headers={"After": "yes"} if after else {})
+        return None
+
+    async with (
+        failing(registry, fails) as url,
+        image_gate(tmp_path, url, CREDENTIAL, policy=POLICY) as gate,
+    ):
+        repository = f"team/away-{after}".lower()
+        digest = await gate.image(repository, "1.0", b"waits")
+        answer = await attach(gate, repository, digest, signature(sandbox, digest))
+        if after:
+            assert answer.status == 201
+        else:
+            assert (answer.status, answer.code) == (502, "DENIED upstream-refused")
+            assert await endings(gate) == {digest: None}
+            assert not await gate.images.settle_open([gate.depot])
+            away = False
+            assert await gate.images.settle_open([gate.depot])
+        assert await endings(gate) == {digest: Ending.RELEASED}
+        assert registry.tags(repository) == {"1.0"}
+
+
+# --- time ---------------------------------------------------------------------------------------------------------
+
+
+async def test_evidence_that_comes_when_the_time_is_over_releases_nothing_although_nobody_has_looked(
+    gate: ImageGate, sandbox: Sandbox, registry: DockerRegistry
+) -> None:
+    digest = await gate.image("team/late", "1.0", b"late")
+    gate.clock.ahead = timedelta(minutes=31)
+    assert (await attach(gate, "team/late", digest, signature(sandbox, digest))).status == 201
+    assert registry.tags("team/late") == set()
+    assert await gate.images.settle_open([gate.depot])
+    assert await endings(gate) == {digest: Ending.EXPIRED}
+
+
+async def test_a_push_after_the_time_is_over_has_a_time_of_its_own(gate: ImageGate) -> None:
+    digest = await gate.image("team/again", "1.0", b"again")
+    gate.clock.ahead = timedelta(minutes=31)
+    assert await gate.image("team/again", "1.0", b"again") == digest
+    await gate.images.settle_open([gate.depot])
+    assert [hold.ending for hold in await gate.store.contents.holds(None, 9)] == [None, Ending.EXPIRED]
+
+
+# --- others -------------------------------------------------------------------------------------------------------
+
+
+async def test_another_publisher_who_pushes_the_same_does_not_end_my_hold(
+    gate: ImageGate, sandbox: Sandbox, registry: DockerRegistry
+) -> None:
+    digest = await gate.image("team/mine", "1.0", b"mine")
+    other = await gate.grant("publish", id=(id_ := new_id(secrets.token_bytes)))
+    assert await gate.image("team/mine", "1.0", b"mine", token=other) == digest
+    await gate.store.revoke_grant(id_, gate.clock.now())
+    assert (await attach(gate, "team/mine", digest, signature(sandbox, digest))).status == 201
+    assert registry.tags("team/mine") == {"1.0"}
+
+
+async def test_a_waiver_releases_what_waits(gate: ImageGate, registry: DockerRegistry) -> None:
+    digest = await gate.image("team/waived", "1.0", b"waived")
+    assert await gate.images.settle_open([gate.depot])
+    at = gate.clock.now()
+    codes, until = frozenset({Code.EVIDENCE_MISSING}), at + timedelta(hours=1)
+    waiver = Waiver("w1", "images", "pkg:oci/team/waived", "1.0", digest.removeprefix("sha256:"), codes, "ops", until)
+    await gate.store.add_waiver(waiver, at)
+    assert await gate.images.settle_open([gate.depot])
+    assert registry.tags("team/waived") == {"1.0"}

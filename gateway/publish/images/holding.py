@@ -2,7 +2,8 @@
 
 * A hold reserves nothing. Its deadline counts from its first push and is not moved by a second.
 * It is decided again under the policy, the revocations and the grant of that moment, and released only while the
-  registry's tag is still what it was at the push, or what this gateway has made of it since.
+  registry's tag is still what it was at the push, or what this gateway has made of it since. What could not be carried
+  out, because the registry was away or has lost a part, is tried again until the deadline.
 * What is refused when it is decided again goes on waiting: better evidence may come until the deadline. Only a grant or
   bytes that were withdrawn end it at once.
 """
@@ -21,11 +22,12 @@ from gateway.model.decision import Decision, Outcome
 from gateway.model.digest import Digest
 from gateway.model.evidence import Evidence
 from gateway.model.intent import Record
+from gateway.model.names import purl
 from gateway.publish.images import client
 from gateway.publish.images.depot import Depot
 from gateway.publish.images.judging import Judge, Judged
 from gateway.publish.images.naming import Accepted, Naming
-from gateway.publish.images.reaching import reached
+from gateway.publish.images.reaching import Broken, reached
 from gateway.publish.publish import Surroundings
 from gateway.publish.served import Trust
 from gateway.publish.turns import Turns
@@ -61,15 +63,15 @@ class Holding:
         self._around = around
         self._trust = trust
         self._tags = tags
-        self._decided_under: dict[str, str] = {}  # hold -> revision of the policy it was last decided under
+        self._decided_under: dict[str, object] = {}  # hold -> what it was last refused under
 
     async def waiting_for(self, depot: Depot, repository: str, subject: Digest) -> tuple[Hold, ...]:
-        """The open holds of one manifest."""
-        place = depot.place(repository)
+        """The open holds of one manifest whose time is not over."""
+        place, now = depot.place(repository), self._around.now()
         return tuple(
             hold
             for hold in await self._store.contents.open_holds(depot.registry.name)
-            if hold.place == place and subject in _digests(hold)
+            if hold.place == place and subject in _digests(hold) and now < hold.deadline
         )
 
     async def decide_again(self, depot: Depot, hold: Hold, also: Sequence[Evidence] = ()) -> Again | None:
@@ -82,35 +84,48 @@ class Holding:
         judge = Judge(self._store, trust, self._around.now())
         pushed = case.pushed or case.at
         judged = await judge.judge(case.upload, stored.body, case.grant, also=also, pushed=pushed)
-        self._decided_under[hold.id] = trust.policy.revision
+        if judged.decision.outcome is Outcome.ACCEPT:
+            self._decided_under.pop(hold.id, None)  # until it is released
+        else:
+            self._decided_under[hold.id] = await self._circumstances(hold)
         return Again(hold, judged, stored)
 
     async def release(self, depot: Depot, again: Again) -> Reason | None:
-        """Give an accepted hold its tag; None where it has it. Raises `UpstreamError`, `TimeoutError`."""
+        """Give an accepted hold its tag, or end it. Raises `UpstreamError`, `TimeoutError`.
+
+        A reason says why it goes on waiting. A hold that ends otherwise is what the record says of it.
+        """
         hold, place = again.hold, again.hold.place
         self._decided_under.pop(hold.id, None)  # until it has its tag, each look tries again: the registry may be away
         async with self._tags.take([tag_key(depot, place.repository, hold.tag)]):
             there = await client.manifest(depot, place.repository, hold.tag)
             ours = await self._store.contents.tag(place, hold.tag)
-            if there is not None and not {hold.before, ours} & set(there.digests):
+            expected = {hold.before, ours, *_digests(hold)}  # its own: an answer was lost, or somebody did the same
+            if there is not None and not expected & set(there.digests):
                 moved = "the registry's tag was moved by somebody else since the push"
                 await self._end(hold, Ending.SUPERSEDED, moved)
-                return Reason(Code.PUBLISH_UNSETTLED, f"{place.repository}:{hold.tag}", "the tag as it was", moved)
+                return None
             manifest = read_manifest(again.stored.body, again.stored.media_type)
+            try:
+                reaches = await reached(depot, place.repository, manifest, hold.digest, again.stored.body)
+            except Broken as broken:
+                log.warning("hold %s is not released: %s", hold.id, broken.reason.line())
+                return broken.reason
             accepted = Accepted(
                 hold.digest,
                 again.stored.media_type,
                 again.stored.body,
-                await reached(depot, place.repository, manifest, hold.digest, again.stored.body),
+                reaches,
                 again.judged.case.grant,
                 hold.opened,
                 self._trust().policy.moves(again.judged.case.upload),
                 hold.id,
             )
             reason = await self._naming.name(depot, accepted, self.record_of(depot, again))
+            log.info("hold %s is %s", hold.id, "released" if reason is None else f"not released: {reason.line()}")
             if reason is not None and reason.code in _ENDS_AT_ONCE:
                 await self._end(hold, Ending.REFUSED, reason.line())
-            log.info("hold %s is %s", hold.id, "released" if reason is None else f"not released: {reason.line()}")
+                return None
             return reason
 
     def record_of(self, depot: Depot, again: Again) -> Record:
@@ -125,7 +140,7 @@ class Holding:
         complete = True
         for hold in await self._store.contents.open_holds(depot.registry.name):
             try:
-                await self._look_at(depot, hold)
+                complete = await self._look_at(depot, hold) and complete
             except (UpstreamError, TimeoutError, Malformed) as error:
                 log.warning("hold %s is not decided again yet: %s", hold.id, error)
                 complete = False
@@ -143,19 +158,29 @@ class Holding:
                     except (UpstreamError, TimeoutError, Malformed, StoreError) as error:
                         log.warning("hold %s is not decided again yet: %s", hold.id, error)
 
-    async def _look_at(self, depot: Depot, hold: Hold) -> None:
+    async def _look_at(self, depot: Depot, hold: Hold) -> bool:
         if self._around.now() >= hold.deadline:
             await self._end(hold, Ending.EXPIRED, "its evidence did not come in time")
-            return
-        if self._decided_under.get(hold.id) == self._trust().policy.revision:
-            return
+            return True
+        if self._decided_under.get(hold.id) == await self._circumstances(hold):
+            return True
         again = await self.decide_again(depot, hold)
         if again is None:
             await self._end(hold, Ending.REFUSED, "the registry has lost the manifest")
         elif again.decision.outcome is Outcome.ACCEPT:
-            await self.release(depot, again)
+            return await self.release(depot, again) is None
         elif found := next((reason for reason in again.decision.reasons if reason.code in _ENDS_AT_ONCE), None):
             await self._end(hold, Ending.REFUSED, found.line())
+        return True
+
+    async def _circumstances(self, hold: Hold) -> object:
+        """What a decision rests on and that may change without new evidence."""
+        trust, place = self._trust(), hold.place
+        waivers = await self._store.waivers_for(
+            place.registry, purl("oci", place.repository), hold.tag, hold.sha256, self._around.now()
+        )
+        roots = tuple(root.digest for root in trust.roots)
+        return trust.policy.revision, roots, tuple(one.id for one in waivers), hold.sha256 in self._store.revoked()
 
     async def _end(self, hold: Hold, ending: Ending, problem: str) -> None:
         self._decided_under.pop(hold.id, None)

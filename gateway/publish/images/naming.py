@@ -97,12 +97,16 @@ class Naming:
 
     async def settle(self, depot: Depot, intent: Intent) -> Settlement:
         """Settle an open intent by what the registry serves under its tag; raises `UpstreamError`."""
-        (file,) = intent.files
-        found = await client.manifest(depot, intent.name, intent.version)
-        settlement = Settlement.PUBLISHED if found and found.sha256 == file.sha256 else Settlement.ABSENT
+        settlement = Settlement.PUBLISHED if await self._is_named(depot, intent) else Settlement.ABSENT
         await self._store.settle(intent.id, settlement, "", self._around.now())
         log.info("publish %s is settled: %s", intent.id, settlement.value)
         return settlement
+
+    @staticmethod
+    async def _is_named(depot: Depot, intent: Intent) -> bool:
+        (file,) = intent.files
+        found = await client.manifest(depot, intent.name, intent.version)
+        return found is not None and found.sha256 == file.sha256
 
     async def _move(self, depot: Depot, accepted: Accepted, intent: Intent) -> Reason | None:
         store, registry = self._store, f"registry {depot.registry.name}"
@@ -114,19 +118,23 @@ class Naming:
             await store.settle(intent.id, Settlement.ABSENT, error.problem, self._around.now())
             return _unreachable(depot, error)
         except UpstreamError as error:
-            return await self._unsure(depot, intent, _unreachable(depot, error))
+            return await self._unsure(depot, intent, _unreachable(depot, error), answered=False)
         if not 200 <= answer.status < 300 or answer.early:
             said = f"{answer.status} {answer.reason}".strip()
-            return await self._unsure(depot, intent, Reason(Code.UPSTREAM_REFUSED, registry, "the tag moved", said))
+            refused = Reason(Code.UPSTREAM_REFUSED, registry, "the tag moved", said)
+            return await self._unsure(depot, intent, refused, answered=not answer.early)
         await store.step(intent.id, Step.FORWARDED)
         self._around.stepped(Step.FORWARDED)
         await store.settle(intent.id, Settlement.PUBLISHED, "", self._around.now())  # 5
         self._around.stepped(Step.SETTLED)
         return None
 
-    async def _unsure(self, depot: Depot, intent: Intent, reason: Reason) -> Reason | None:
+    async def _unsure(self, depot: Depot, intent: Intent, reason: Reason, *, answered: bool) -> Reason | None:
+        """Look at once. That the tag is not there yet proves nothing where no answer came: the next look settles it."""
         log.error("publish %s: %s", intent.id, reason.line())
         try:
+            if not answered and not await self._is_named(depot, intent):
+                return reason
             settlement = await self.settle(depot, intent)
         except UpstreamError as error:
             log.warning("publish %s is not settled yet: %s", intent.id, error)

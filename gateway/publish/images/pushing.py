@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import datetime
 from hashlib import sha256
 from typing import Final
 
@@ -27,10 +28,9 @@ from gateway import limits
 from gateway.ecosystems.oci import Oci
 from gateway.ecosystems.oci_answers import held as notice
 from gateway.ecosystems.oci_answers import pushed
-from gateway.ecosystems.oci_manifest import refusal
 from gateway.ecosystems.oci_routes import ManifestWrite
 from gateway.ecosystems.protocol import Head, Reply
-from gateway.errors import Malformed, StoreError, TooLarge, UpstreamError
+from gateway.errors import StoreError, TooLarge, UpstreamError
 from gateway.model.case import Action, Case, Grant
 from gateway.model.content import Content, Ending, Hold, Sight
 from gateway.model.decision import Decision, Outcome
@@ -46,7 +46,7 @@ from gateway.publish.images.holding import Holding, tag_key
 from gateway.publish.images.judging import Judge, Judged
 from gateway.publish.images.naming import Accepted, Naming, bring
 from gateway.publish.images.push import Attempt, Push, Refusal
-from gateway.publish.images.reaching import Missing, reached, withdrawn_part
+from gateway.publish.images.reaching import Broken, reached, withdrawn_part
 from gateway.publish.publish import Surroundings
 from gateway.publish.served import Trust
 from gateway.publish.spending import take_uses, withdrawn
@@ -82,7 +82,7 @@ class Images:
             whole = await whole_of(body, "the manifest", limits.MANIFEST_BYTES)  # 1
             try:
                 push = Push.read(attempt, whole)  # 2
-                async with self._digests.take([digest_key(depot, push.repository, push.digest)]):  # 3
+                async with self._digests.take(digest_key(depot, push.repository, one) for one in push.digests):  # 3
                     return await self._told_apart(push)
             except Refusal as refusal:
                 return await self._refused(attempt, whole, refusal)
@@ -155,9 +155,10 @@ class Images:
             sight = await self._store.contents.sight(depot.place(push.repository), subject, manifest=True)
             if sight is not Sight.HIDDEN:
                 await bring(depot, push.repository, (noted,), push.tags)
-            for again in waiting:
-                if again.decision.outcome is Outcome.ACCEPT:
-                    await self.holding.release(depot, again)
+            accepted = [again for again in waiting if again.decision.outcome is Outcome.ACCEPT]
+            unreleased = [reason for again in accepted if (reason := await self.holding.release(depot, again))]
+        if unreleased:  # it is kept; whoever sends it again, or the next look, has what waits released
+            return _unrecorded(push.attempt, unreleased[0])
         return pushed(push.attempt.request, push.digest, subject)
 
     # --- an image: 4 to 9 -----------------------------------------------------------------------------------------
@@ -181,7 +182,8 @@ class Images:
                 if judged.decision.outcome is Outcome.REJECT:
                     raise Refusal(*judged.decision.reasons, judged=judged)
             await self._store_manifest(push, push.content)  # 7
-            waits = [await self._carried_out(push, judged, reaches) for judged in decided]  # 8
+            opened = self._around.now()  # in the order of the turns: a slow push is no older than what it waited for
+            waits = [await self._carried_out(push, judged, reaches, opened) for judged in decided]  # 8
         held = next((hold for hold in waits if hold is not None), None)
         if held is not None:  # 9
             reasons = next(judged.decision.reasons for judged, hold in zip(decided, waits, strict=True) if hold is held)
@@ -189,21 +191,21 @@ class Images:
             return pushed(push.attempt.request, push.digest, push.subject, notice(reasons, link))
         return pushed(push.attempt.request, push.digest, push.subject)
 
-    async def _carried_out(self, push: Push, judged: Judged, reaches: tuple[Content, ...]) -> Hold | None:
+    async def _carried_out(
+        self, push: Push, judged: Judged, reaches: tuple[Content, ...], opened: datetime
+    ) -> Hold | None:
         """Name what was accepted, or hold it; raises `Refusal` where that may not be after all."""
         record = self._record(push.attempt, judged.case, judged.decision)
         if judged.decision.outcome is Outcome.HOLD:
-            return await self._hold(push, record)
+            return await self._hold(push, record, opened)
         movable = push.attempt.trust.policy.moves(judged.case.upload)
-        accepted = Accepted(
-            push.digest, push.manifest.media_type, push.body, reaches, push.grant, push.attempt.at, movable
-        )
+        accepted = Accepted(push.digest, push.manifest.media_type, push.body, reaches, push.grant, opened, movable)
         reason = await self._naming.name(push.depot, accepted, record)
         if reason is not None:
             raise Refusal(reason, recorded=record.id)
         return None
 
-    async def _hold(self, push: Push, record: Record) -> Hold:
+    async def _hold(self, push: Push, record: Record, opened: datetime) -> Hold:
         """Commit a hold. Pushing the same again moves it to the end of the queue and keeps its deadline."""
         assert record.case is not None
         if reason := await withdrawn(self._store, push.grant) or await take_uses(self._store, push.grant, record):
@@ -228,30 +230,35 @@ class Images:
             sha256=upload.files[0].sha256,
             before=before,
             grant=push.grant.id,
-            opened=push.attempt.at,
+            opened=opened,
             deadline=deadline,
         )
         await self._store.contents.hold(record, hold)
         for one in earlier:
+            if one.grant != hold.grant:  # another's waits for itself: it may be released when this one may not
+                continue
             await self._store.contents.end_hold(one.id, Ending.SUPERSEDED, f"pushed again: {hold.id}", record.at)
         return hold
 
     async def _reached(self, push: Push) -> tuple[Content, ...]:
         try:
             return await reached(push.depot, push.repository, push.manifest, push.digest, push.body)
-        except Missing as error:
-            reason = Reason(Code.CONTENT_MISSING, "the index", "its manifests pushed before it", str(error.digest))
-            raise Refusal(reason) from error
-        except Malformed as error:
-            raise Refusal(refusal(error, "the index")) from error
+        except Broken as error:
+            raise Refusal(error.reason) from error
 
     async def _store_manifest(self, push: Push, noted: Content) -> None:
-        """Store a manifest under its digest, hidden; one that was there before is left as it is."""
+        """Store a manifest under its digest, hidden; one that was there before, and that we know nothing of, is not."""
         depot, contents = push.depot, self._store.contents
         place, repository = depot.place(push.repository), depot.deposits(push.repository)
         there = await client.holds(depot, repository, "manifests", push.digest)
-        if not there:
+        before = (
+            there
+            if repository == push.repository
+            else await client.holds(depot, push.repository, "manifests", push.digest)
+        )
+        if not before or await contents.content(place, push.digest) is not None:
             await contents.journal(place, noted, push.attempt.at)
+        if not there:
             await self._put(push, repository, push.digest)
 
     async def _put(self, push: Push, repository: str, reference: Digest | str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gateway import limits
-from gateway.ecosystems.oci_manifest import Manifest, content, read_manifest
+from gateway.ecosystems.oci_manifest import Manifest, content, read_manifest, refusal
 from gateway.errors import Malformed, TooLarge
 from gateway.model.content import Content
 from gateway.model.digest import Digest
@@ -14,12 +14,12 @@ from gateway.publish.images.depot import Depot
 from gateway.reasons import Code, Reason
 
 
-class Missing(Exception):
-    """An index names a manifest that the registry does not have in this repository."""
+class Broken(Exception):
+    """What an index names is not there, or is not what it is said to be; `reason` says which."""
 
-    def __init__(self, digest: Digest) -> None:
-        super().__init__(str(digest))
-        self.digest = digest
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(reason.line())
+        self.reason = reason
 
 
 async def reached(
@@ -27,11 +27,13 @@ async def reached(
 ) -> tuple[Content, ...]:
     """Every manifest that this one reaches, children first and itself last.
 
-    Raises `Missing`, `Malformed` (a child that cannot be read, or is of another size than it is said to be), `TooLarge`
-    and `UpstreamError`.
+    Raises `Broken` and `UpstreamError`.
     """
     found: dict[Digest, Content] = {}
-    await _children(depot, repository, manifest, found, limits.INDEX_DEPTH)
+    try:
+        await _children(depot, repository, manifest, found, limits.INDEX_DEPTH)
+    except Malformed as error:  # of a child, or of how many there are
+        raise Broken(refusal(error, "the index")) from error
     return (*found.values(), content(manifest, digest, body))
 
 
@@ -54,7 +56,8 @@ async def _children(
             raise TooLarge("the index", f"{limits.INDEX_MANIFESTS} manifests, nested {limits.INDEX_DEPTH} deep")
         stored = await _either(depot, repository, child.digest)
         if stored is None:
-            raise Missing(child.digest)
+            missing = Reason(Code.CONTENT_MISSING, "the index", "its manifests pushed before it", str(child.digest))
+            raise Broken(missing)
         if len(stored.body) != child.size:
             raise Malformed(f"the index's {child.digest}", f"has {len(stored.body)} bytes, not {child.size}")
         inner = read_manifest(stored.body, stored.media_type)
