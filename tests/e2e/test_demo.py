@@ -16,7 +16,7 @@ from gateway.cli.demo import ACTS
 from gateway.demo.processes import Program
 from gateway.demo.scenarios import SCENARIOS
 from gateway.demo.world import environment, provgate
-from tests.lab.tools import absent, find
+from tests.lab.tools import absent
 
 
 def ports(text: str) -> list[int]:
@@ -67,7 +67,7 @@ def test_each_further_act_is_played_or_says_what_it_needs(
 ) -> None:
     for act, played in zip(ACTS, json.loads(shown[0].stdout)["acts"], strict=True):
         assert (played["act"], bool(played["steps"])) == (act.slug, not played["missing"])
-        assert played["missing"] == [name for name in act.needs if find(name) is None]
+        assert played["missing"] == list(act.missing())
         if played["missing"]:
             absent(f"the demo's {act.slug} needs {', '.join(played['missing'])}")
 
