@@ -1,4 +1,4 @@
-"""Every way in which evidence and SBOMs are attached: cosign's older tags, its attestations, oras, and actions/attest."""
+"""Every way in which something is attached: cosign's older tags, its attestations, oras, and actions/attest."""
 
 from __future__ import annotations
 
@@ -8,14 +8,19 @@ from pathlib import Path
 
 import pytest
 
+from gateway.model.identity import Identity
 from gateway.sandbox import SLSA_PROVENANCE as PROVENANCE
 from gateway.sandbox import github_identity, slsa_provenance
-from tests.lab.image_clients import Person
+from gateway.service.compose import now
+from tests.lab import image_clients
+from tests.lab.image_clients import Person, Ran
 from tests.lab.image_world import POLICY, ImageWorld, image_world
-from tests.lab.images import image
+from tests.lab.images import Image, image
+from tests.lab.tools import need_node_package
 
 OURS = github_identity()
 OTHERS = github_identity("mallory/libs")
+ACTIONS_ATTEST = Path(image_clients.__file__).with_name("actions_attest.cjs")
 SBOM = "application/vnd.cyclonedx+json"
 _RULE = POLICY.partition("rules:\n")[2]
 POLICIES = (
@@ -127,3 +132,42 @@ def listed(person: Person, digest: str) -> dict[str, str]:
     status, body = person.ask("GET", f"/v2/team/sbom/referrers/{digest}")
     assert status == 200
     return {one["artifactType"]: one["digest"] for one in json.loads(body)["manifests"]}
+
+
+def test_actions_attest_pushes_an_attestation_and_writes_no_list_of_its_own(
+    world: ImageWorld, publisher: Person, reader: Person, tmp_path: Path
+) -> None:
+    made = image(tmp_path, "by actions/attest")
+    assert publisher.push(made, "attested/action:1.0.0").succeeded
+    before = world.newest()
+    attached = attest(world, publisher, made, OURS)
+    assert attached.succeeded, attached.output
+    assert world.newest() != before
+    assert world.upstream.tags("attested/action") == {"1.0.0"}
+    assert reader.pull("attested/action:1.0.0").succeeded
+
+
+def test_actions_attest_shows_a_status_only_and_the_record_tells_the_rest(
+    world: ImageWorld, publisher: Person, reader: Person, tmp_path: Path
+) -> None:
+    made = image(tmp_path, "refused of actions/attest")
+    assert publisher.push(made, "attested/refused:1.0.0").succeeded
+    attached = attest(world, publisher, made, OTHERS)
+    assert not attached.succeeded
+    assert "expected 201, received 403" in attached.output
+    assert "repository-mismatch" not in attached.output
+    shown = world.command("decisions", "show", "--digest", made.digest, "-c", "gateway.yaml")
+    assert "repository-mismatch" in shown
+    assert not reader.inspect("attested/refused:1.0.0").succeeded
+
+
+def attest(world: ImageWorld, person: Person, made: Image, by: Identity) -> Ran:
+    """Sign provenance for an image of `attested` as this identity, and push it as actions/attest does."""
+    name = "attested/action" if by is OURS else "attested/refused"
+    provenance = slsa_provenance([(f"{world.host}/{name}", {"sha256": made.digest.removeprefix("sha256:")})], by)
+    bundle = person.home / "bundle.json"
+    bundle.write_bytes(world.sandbox.sign_statement(provenance, by, now()))
+    folder = need_node_package("@sigstore/oci").parents[1]
+    return person.run(
+        "node", str(ACTIONS_ATTEST), str(folder), f"{world.host}/{name}", made.digest, str(bundle), "ci", person.token
+    )
