@@ -195,7 +195,12 @@ class ImageReads:
         """What the registry has under a tag, judged by its bytes; None where it has nothing."""
         place = mounted.depot.place(repository)
         authorization = None if mounted.verified or who.may(Need.PULL, repository) else ""
-        stored = await client.manifest(mounted.depot, repository, tag, authorization)
+        places = [repository]
+        if _LEGACY.fullmatch(tag) and who.may(Need.PUSH, repository):  # what cosign adds a signature to may wait too
+            places.insert(0, mounted.depot.deposits(repository))
+        stored = None
+        for name in dict.fromkeys(places):
+            stored = stored or await client.manifest(mounted.depot, name, tag, authorization)
         if stored is None:
             return None
         sights = {await self._sights.sight(place, digest) for digest in stored.digests}  # it may be known by either

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from http import HTTPStatus
 
+from gateway.ecosystems.oci_evidence import legacy_tags
 from gateway.errors import UpstreamError
 from gateway.model.case import Grant
 from gateway.model.content import Content
@@ -72,8 +73,10 @@ class Naming:
             return await self._overtaken(record, reason)
         place = depot.place(upload.name)
         try:
-            evidence = await self._store.contents.referrers(place, accepted.digest)
-            await bring(depot, upload.name, (*accepted.reaches, *evidence))  # 2
+            await bring(depot, upload.name, accepted.reaches)  # 2
+            for content in accepted.reaches:
+                evidence = await self._store.contents.referrers(place, content.digest)
+                await _bring_evidence(depot, upload.name, content.digest, evidence)
         except UpstreamError as error:
             return await self._overtaken(record, _unreachable(depot, error))
         for content in accepted.reaches:
@@ -171,6 +174,19 @@ async def bring(depot: Depot, repository: str, reaches: Sequence[Content], tags:
             answer = await client.put_manifest(depot, repository, reference, stored.media_type, stored.body)
             if not 200 <= answer.status < 300:
                 raise UpstreamError(depot.registry.name, f"storing {reference} answered {answer.status}")
+
+
+async def _bring_evidence(depot: Depot, repository: str, subject: Digest, evidence: Sequence[Content]) -> None:
+    """Bring a subject's evidence over, and cosign's own tags of that subject where they are of this evidence."""
+    source = depot.deposits(repository)
+    if source == repository or not evidence:
+        return
+    await bring(depot, repository, evidence)
+    for tag in sorted(legacy_tags(subject)):
+        stored = await client.manifest(depot, source, tag)
+        for one in evidence:
+            if stored is not None and one.digest in stored.digests:
+                await bring(depot, repository, (one,), (tag,))
 
 
 def _unreachable(depot: Depot, error: UpstreamError) -> Reason:
