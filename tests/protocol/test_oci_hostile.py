@@ -240,3 +240,32 @@ async def test_a_waiver_releases_what_waits(gate: ImageGate, registry: DockerReg
     await gate.store.add_waiver(waiver, at)
     assert await gate.images.settle_open([gate.depot])
     assert registry.tags("team/waived") == {"1.0"}
+
+
+# --- a quarantine ------------------------------------------------------------------------------
+
+
+async def test_a_signature_under_its_tag_comes_out_of_quarantine_with_its_image(
+    registry: DockerRegistry, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    async with image_gate(tmp_path, registry.url, CREDENTIAL, policy=POLICY, verified=True, quarantine="held") as gate:
+        digest = await gate.image("team/quarantined", "1.0", b"quarantined")
+        assert (await attach_legacy(gate, sandbox, "team/quarantined", digest, payload(digest))).status == 201
+        assert (await attach(gate, "team/quarantined", digest, signature(sandbox, digest))).status == 201
+        reader = await gate.grant("read")
+        for reference in ("1.0", digest.replace(":", "-") + ".sig"):
+            path = f"/v2/team/quarantined/manifests/{reference}"
+            assert (await gate.ask("GET", path, token=reader)).status == 200
+
+
+async def test_what_was_in_the_repository_before_is_not_hidden_by_a_push_into_quarantine(
+    registry: DockerRegistry, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    (tmp_path / "behind").mkdir()
+    async with image_gate(tmp_path / "behind", registry.url, CREDENTIAL) as other:
+        digest = await other.image("team/before", "1.0", b"before")
+    assert sandbox.generations
+    async with image_gate(tmp_path, registry.url, CREDENTIAL, policy=POLICY, quarantine="held") as gate:
+        assert await gate.image("team/before", "2.0", b"before") == digest
+        path = f"/v2/team/before/manifests/{digest}"
+        assert (await gate.ask("GET", path, token=await gate.grant("read"))).status == 200
