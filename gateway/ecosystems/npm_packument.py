@@ -27,9 +27,7 @@ INTERNAL: Final = frozenset({"_attachments", "_uplinks", "_distfiles", "_readme"
 
 def held(base: str, body: bytes) -> tuple[Held, ...]:
     """The versions that a packument lists, each with the path its tarball is served at."""
-    packument = read(body)
-    name = npm_name(field(packument, "name", str, ABOUT))
-    root = base.removesuffix(address(name))
+    packument, name, root = _asked_for(base, body)
     return tuple(
         Held(
             npm_file(name, version),
@@ -45,9 +43,7 @@ def held(base: str, body: bytes) -> tuple[Held, ...]:
 
 def packument(base: str, body: bytes, view: View) -> bytes | None:
     """A packument for a reader; None where no version of it may be seen."""
-    whole = read(body)
-    name = npm_name(field(whole, "name", str, ABOUT))
-    root = base.removesuffix(address(name))
+    whole, name, root = _asked_for(base, body)
     shown: Object = {}
     for version, manifest in _versions(whole):
         here = _path(root, name, version, manifest) == tarball(name, version)
@@ -115,6 +111,18 @@ def read(body: bytes) -> Object:
 def tarball(name: str, version: str) -> str:
     """The path of a version's tarball below a registry's address."""
     return f"/{name}/-/{npm_file(name, version)}"
+
+
+def _asked_for(base: str, body: bytes) -> tuple[Object, str, str]:
+    """A packument, its name, and the registry's address; it must be of the package that `base` asked for.
+
+    Else a registry shows one package as another, and npm installs it: npm's audit takes the name out of the packument.
+    """
+    whole = read(body)
+    name = npm_name(field(whole, "name", str, ABOUT))
+    if not base.endswith(address(name)):
+        raise Malformed(f"{ABOUT}.name", "another package than was asked for")
+    return whole, name, base.removesuffix(address(name))
 
 
 def _written(value: Object) -> bytes:
