@@ -15,6 +15,7 @@ import pytest
 from aiohttp import web
 from yarl import URL
 
+from gateway import limits
 from gateway.credentials import new_id
 from gateway.model.case import Waiver
 from gateway.model.content import Ending
@@ -24,8 +25,8 @@ from tests.lab.docker_registry import DockerRegistry, docker_registry
 from tests.lab.image_gate import ImageGate, image_gate, sha256
 from tests.lab.image_signing import attach, attach_legacy, payload, put, sandbox_in, signature
 from tests.lab.image_world import POLICY
-from tests.lab.images import CONFIG, INDEX, LAYER
-from tests.lab.manifests import child, described, dumped, index
+from tests.lab.images import CONFIG, INDEX, LAYER, MANIFEST
+from tests.lab.manifests import child, described, dumped, image, index
 
 MALLORY = github_identity("mallory/libs")
 _PASSED = frozenset({"Authorization", "Accept", "Content-Type", "Range"})
@@ -269,3 +270,41 @@ async def test_what_was_in_the_repository_before_is_not_hidden_by_a_push_into_qu
         assert await gate.image("team/before", "2.0", b"before") == digest
         path = f"/v2/team/before/manifests/{digest}"
         assert (await gate.ask("GET", path, token=await gate.grant("read"))).status == 200
+
+
+async def test_what_only_states_an_image_stays_in_quarantine_when_that_is_released(
+    registry: DockerRegistry, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    async with image_gate(tmp_path, registry.url, CREDENTIAL, policy=POLICY, quarantine="held") as gate:
+        digest = await gate.image("team/stays", "1.0", b"stays")
+        parts = [await gate.blob("team/stays", part) for part in (b'{"os": "linux"}', b"never signed")]
+        assert parts
+        made = image(
+            config=described(CONFIG, b'{"os": "linux"}'), layers=[described(LAYER, b"never signed")],
+            subject=described(MANIFEST, b"") | {"digest": digest},
+        )  # fmt: skip
+        body = dumped(made)
+        assert (await put(gate, "team/stays", sha256(body), body)).status == 201
+        assert (await attach(gate, "team/stays", digest, signature(sandbox, digest))).status == 201
+        assert registry.tags("team/stays") == {"1.0"}
+        for path in (f"manifests/{sha256(body)}", f"blobs/{sha256(b'never signed')}"):
+            assert registry.get(f"/v2/team/stays/{path}", MANIFEST)[0] == 404
+
+
+# --- junk ---------------------------------------------------------------------------------------------------------
+
+
+async def test_what_others_attached_before_spends_none_of_the_time_for_the_publishers_own(
+    gate: ImageGate, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = await gate.image("team/junk", None, b"junk")
+    stranger = await gate.grant("attach")
+    for _ in range(3):
+        assert (
+            await attach(gate, "team/junk", digest, signature(sandbox, digest, MALLORY), token=stranger)
+        ).status == 201
+    assert (await attach(gate, "team/junk", digest, signature(sandbox, digest))).status == 201
+    monkeypatch.setattr(limits, "EVIDENCE_SECONDS", 1e-9)  # one piece, and no more
+    body = (await gate.ask("GET", f"/v2/team/junk/manifests/{digest}")).body
+    accepted = await put(gate, "team/junk", "1.0", body)
+    assert (accepted.status, accepted.headers.get("Warning")) == (201, None)

@@ -75,7 +75,8 @@ class Naming:
         try:
             await bring(depot, upload.name, accepted.reaches)  # 2
             for content in accepted.reaches:
-                evidence = await self._store.contents.referrers(place, content.digest)
+                referrers = await self._store.contents.referrers(place, content.digest)
+                evidence = [one for one in referrers if one.subject is not None]  # what only states it was not accepted
                 await _bring_evidence(depot, upload.name, content.digest, evidence)
         except UpstreamError as error:
             return await self._overtaken(record, _unreachable(depot, error))
