@@ -21,7 +21,7 @@ from gateway.ecosystems.npm_body import ABOUT, BUNDLE
 from gateway.ecosystems.npm_package import SOURCE, Package, refuse_proto, said_by_copy
 from gateway.ecosystems.protocol import Write
 from gateway.errors import Malformed, TooLarge
-from gateway.model.names import npm_file
+from gateway.model.names import npm_file, npm_tag
 from gateway.model.upload import Claim, File
 from gateway.strict.base64 import decode
 from gateway.strict.json import Json, Object, expect, field, optional
@@ -68,7 +68,7 @@ def read_document(whole: Object) -> Document:
         got = f"{len(tarballs)} tarballs and {len(bundles)} bundles"
         raise Malformed(f"{ABOUT}: _attachments", f"{got}; expected one tarball and at most one bundle")
     tags = field(whole, "dist-tags", dict, ABOUT)
-    named = {tag: expect(value, str, f"{ABOUT}: dist-tags") for tag, value in tags.items()}
+    named = {npm_tag(tag): expect(value, str, f"{ABOUT}: dist-tags") for tag, value in tags.items()}
     if not named:
         raise Malformed(f"{ABOUT}: dist-tags", "none; expected at least one")
     if optional(whole, "access", str, ABOUT) not in {None, *_ACCESS}:

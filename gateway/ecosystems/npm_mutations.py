@@ -25,16 +25,13 @@ from gateway.ecosystems.npm_signed import answered_for
 from gateway.ecosystems.protocol import Change, Head, Refused, Reply, View, Write
 from gateway.errors import Malformed
 from gateway.model.mutation import Mutation
-from gateway.model.names import npm_canonical, npm_version, purl
+from gateway.model.names import npm_canonical, npm_tag, npm_version, purl
 from gateway.reasons import Code, Reason, one_line
 from gateway.strict import json as strict_json
 from gateway.strict.json import Json, Object, expect, field
 
 _DONE: Final = Reply(201, "Created", b'{"ok":true,"success":true}', (("Content-Type", "application/json"),))
 _HEADERS: Final = (("Content-Type", "application/json"), ("Accept", "application/json"))
-_TAG: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,127}")
-_X: Final = r"(?:[0-9]+|[xX])"
-_RANGE: Final = re.compile(rf"[vV]?{_X}(?:\.{_X}(?:\.{_X}.*)?)?")
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _TAGGED: Final = "a version that was published through the gateway, or signed with provgate npm sign-existing"
 _AGAIN: Final = "The package was changed meanwhile; run the command again."
@@ -45,7 +42,7 @@ def tagging(head: Head, body: bytes) -> Change | Refused:
     """Read `npm dist-tag add` or `rm`."""
     try:
         name, tag = npm_routes.tag_of(head.path)
-        _check_tag(tag)
+        npm_tag(tag)
         if head.method == "PUT":
             text = strict_json.parse(body, "the version", limit=limits.MUTATION_BODY)
             return _added(name, tag, npm_version(expect(text, str, "the version")))
@@ -124,12 +121,6 @@ def _mutation(name: str, what: str) -> Mutation:
 
 def _tag_address(name: str, tag: str) -> str:
     return f"/-/package{address(name)}/dist-tags/{tag}"
-
-
-def _check_tag(tag: str) -> None:
-    """A tag that reads as a range of versions would never be looked up, or be taken for one."""
-    if _TAG.fullmatch(tag) is None or _RANGE.fullmatch(tag) is not None:
-        raise Malformed("the tag", "not a name of letters, digits, `-`, `.`, `_` and `~`, or a range of versions")
 
 
 def _put(path: str, value: Json) -> Write:

@@ -32,6 +32,9 @@ _NPM_IDENTIFIER: Final = rf"(?:{_NPM_NUMBER}|[0-9]*[A-Za-z-][0-9A-Za-z-]*)"
 _NPM_VERSION: Final = re.compile(
     rf"{_NPM_NUMBER}\.{_NPM_NUMBER}\.{_NPM_NUMBER}(?:-{_NPM_IDENTIFIER}(?:\.{_NPM_IDENTIFIER})*)?"
 )
+_NPM_TAG: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,127}")
+_NPM_X: Final = r"(?:[0-9]+|[xX])"
+_NPM_RANGE: Final = re.compile(rf"[vV]?{_NPM_X}(?:\.{_NPM_X}(?:\.{_NPM_X}.*)?)?")
 _OCI_PART: Final = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _OCI_NAME: Final = re.compile(rf"{_OCI_PART}(?:/{_OCI_PART})*")
 _OCI_TAG: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
@@ -134,6 +137,16 @@ def npm_version(text: str) -> str:
     """
     if len(text) > _LONGEST or _NPM_VERSION.fullmatch(text) is None:
         raise Malformed("version", "not a semantic version like 1.0.0 or 1.0.0-rc.1, without build metadata")
+    return text
+
+
+def npm_tag(text: str) -> str:
+    """Return a dist-tag, which has one spelling only; raises `Malformed` for what is not one.
+
+    A tag that reads as a range of versions would never be looked up, or be taken for one.
+    """
+    if _NPM_TAG.fullmatch(text) is None or _NPM_RANGE.fullmatch(text) is not None:
+        raise Malformed("the tag", "not a name of letters, digits, `-`, `.`, `_` and `~`, or a range of versions")
     return text
 
 
