@@ -47,6 +47,7 @@ def check_settings(
         *_addresses(settings),
         *(problem for registry in settings.registries for problem in _registry(registry)),
         *(problem for registry in settings.registries for problem in _signing(registry, now)),
+        *_shared_keys(settings),
         *_private(settings),
         *_roots(settings, roots, now),
         *_policy(settings, policy),
@@ -89,6 +90,20 @@ def _signing(registry: RegistrySettings, now: datetime) -> Iterator[Problem]:
         yield _error(f"{about}: none can sign, so npm audit signatures fails; add one: provgate npm new-key")
     elif not any(key.signs(now + _SOON) for key in registry.signing_keys):
         yield _warning(f"{about}: none signs in {_SOON.days} days; add one above the others: provgate npm new-key")
+
+
+def _shared_keys(settings: Settings) -> Iterator[Problem]:
+    """A signature names the package and not its registry: what is signed in one is good in the other."""
+    owners: dict[str, list[str]] = {}
+    for registry in settings.registries:
+        for keyid in dict.fromkeys(key.keyid for key in registry.signing_keys):
+            owners.setdefault(keyid, []).append(registry.name)
+    for keyid, names in owners.items():
+        if len(names) > 1:
+            several = " and ".join(names)
+            yield _warning(
+                f"signing key {keyid} is of {several}: what one signs verifies in the other; give each its own"
+            )
 
 
 def _private(settings: Settings) -> Iterator[Problem]:

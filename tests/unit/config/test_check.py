@@ -205,3 +205,13 @@ def test_keys_of_which_only_the_public_halves_are_there_sign_nothing(
 ) -> None:
     (problem,) = said(registry(settings, signing_keys=(RegistryKey("id", "key"),)))
     assert problem.startswith("error: registry python: signing_keys: none can sign")
+
+
+def test_a_key_of_two_registries_is_warned_of(settings: Settings, said: Callable[..., list[str]]) -> None:
+    one, other = (RegistryKey(name, "key", None, ec.generate_private_key(ec.SECP256R1())) for name in ("one", "other"))
+    first = replace(settings.registries[0], signing_keys=(one,))
+    for keys, warnings in (((one,), 1), ((other,), 0)):
+        two = replace(settings, registries=(first, replace(first, name="second", signing_keys=keys)))
+        found = [problem for problem in said(two) if "signing key" in problem]
+        assert len(found) == warnings
+        assert all("signing key one is of python and second" in problem for problem in found)
