@@ -37,9 +37,13 @@ class MountedDepot:
     address: str
     host: str | None = None
     read_auth: ReadAuth = ReadAuth.GRANT
-    verified: bool = False
     port: int | None = None
     mount: str = "/v2"
+
+    @property
+    def verified(self) -> bool:
+        """Whether readers are shown nothing but what was accepted here."""
+        return self.depot.verified
 
 
 Mount = Mounted | MountedDepot

@@ -135,8 +135,9 @@ def _mounted(settings: RegistrySettings, own: str, listen: Listen, port: int) ->
             hosts=frozenset({urlsplit(address).netloc, *settings.also_known_as}),
             max_blob=settings.max_file,
             quarantine=settings.quarantine,
+            verified=verified,
         )
-        return MountedDepot(depot, address, settings.host, settings.read_auth, verified, port)
+        return MountedDepot(depot, address, settings.host, settings.read_auth, port)
     served = served_of(settings, upstream, own, address)
     return Mounted(served, settings.mount, settings.host, settings.read_auth, verified, port)
 

@@ -183,10 +183,11 @@ async def image_gate(
             Upstream("images", url, authorization),
             f"http://{host}",
             frozenset({host}),
+            verified=verified,
             **depot,
         )
         around = Surroundings(clock.now, real.identifier, real.random)
-        mounts = (MountedDepot(made, made.public_url, None, read_auth, verified),)
+        mounts = (MountedDepot(made, made.public_url, None, read_auth),)
         parts = Parts(mounts, store, KEY, Spool(folder / "spool"), trust, around, made.public_url)
         async with serve_on(parts, [(bound, None)]) as running:
             gate = ImageGate(made.public_url, store, made, clock, session, running.images)

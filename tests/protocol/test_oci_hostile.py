@@ -308,3 +308,24 @@ async def test_what_others_attached_before_spends_none_of_the_time_for_the_publi
     body = (await gate.ask("GET", f"/v2/team/junk/manifests/{digest}")).body
     accepted = await put(gate, "team/junk", "1.0", body)
     assert (accepted.status, accepted.headers.get("Warning")) == (201, None)
+
+
+# --- before the gateway -------------------------------------------------------------------------------------------
+
+
+async def test_what_was_there_before_can_be_signed_by_its_digest_and_then_named(
+    registry: DockerRegistry, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    (tmp_path / "behind").mkdir()
+    async with image_gate(tmp_path / "behind", registry.url, CREDENTIAL) as other:
+        digest = await other.image("team/prior", "0.9", b"prior")
+    async with image_gate(tmp_path, registry.url, CREDENTIAL, policy=POLICY, verified=True) as gate:
+        assert await gate.image("team/prior", None, b"prior") == digest
+        path, reader = f"/v2/team/prior/manifests/{digest}", await gate.grant("read")
+        body = (await gate.ask("GET", path)).body
+        assert sha256(body) == digest
+        assert (await gate.ask("GET", path, token=reader)).status == 404
+        assert (await attach(gate, "team/prior", digest, signature(sandbox, digest))).status == 201
+        named = await put(gate, "team/prior", "1.0", body)
+        assert (named.status, named.headers.get("Warning")) == (201, None)
+        assert (await gate.ask("GET", path, token=reader)).status == 200

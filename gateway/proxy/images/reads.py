@@ -151,7 +151,7 @@ class ImageReads:
     async def _by_digest(self, mounted: MountedDepot, repository: str, digest: Digest, who: Asker) -> Stored | Reason:
         depot, about = mounted.depot, f"{repository}@{digest}"
         sight = await self._sights.sight(depot.place(repository), digest)
-        if not _sees(mounted, repository, sight, who) and not await self._to_sign(depot, repository, digest, who):
+        if not _sees(mounted, repository, sight, who):
             nowhere = sight is Sight.UNKNOWN and not await self._behind(mounted, repository, digest)
             return Reason(Code.NOT_FOUND if nowhere else Code.CONTENT_HIDDEN, about)
         authorization = _authorization(repository, sight, who)
@@ -162,10 +162,6 @@ class ImageReads:
                 self._keep(key, stored)
                 return stored
         return Reason(Code.NOT_FOUND, about)
-
-    async def _to_sign(self, depot: Depot, repository: str, digest: Digest, who: Asker) -> bool:
-        """Whether this waits for the asker's signature, wherever it came from: it may be of before the gateway."""
-        return who.may(Need.PUSH, repository) and await self._sights.waits(depot.place(repository), digest)
 
     async def _by_tag(self, mounted: MountedDepot, repository: str, tag: str, who: Asker) -> Stored | Reason:
         place = mounted.depot.place(repository)

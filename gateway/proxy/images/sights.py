@@ -48,11 +48,6 @@ class Sights:
         holds = await self._ask(place.registry, lambda: self._contents.open_holds(place.registry))
         return next((hold for hold in reversed(holds) if (hold.place, hold.tag) == (place, tag)), None)
 
-    async def waits(self, place: Place, digest: Digest) -> bool:
-        """Whether an open hold is of this digest."""
-        holds = await self._ask(place.registry, lambda: self._contents.open_holds(place.registry))
-        return any((hold.place, hold.digest) == (place, digest) for hold in holds)
-
     async def _ask(self, key: Hashable, ask: Callable[[], Awaitable[_T]]) -> _T:
         version = self._contents.version()
         if version != self._version:

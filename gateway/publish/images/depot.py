@@ -16,7 +16,8 @@ class Depot:
 
     `public_url` is the gateway's own address, `hosts` the registry's own public host (with its port) and those that it
     is also known as. `quarantine` is the repository prefix under which held content is kept at the upstream, where
-    others can reach that directly; empty: in its own repository.
+    others can reach that directly; empty: in its own repository. `verified` says that readers are shown nothing but
+    what was accepted here.
     """
 
     registry: Registry
@@ -25,6 +26,7 @@ class Depot:
     hosts: frozenset[str]
     max_blob: int = limits.UPLOAD_FILE
     quarantine: str = ""
+    verified: bool = False
 
     def place(self, repository: str) -> Place:
         """A repository of this registry."""

@@ -256,7 +256,8 @@ class Images:
             if repository == push.repository
             else await client.holds(depot, push.repository, "manifests", push.digest)
         )
-        if not before or await contents.content(place, push.digest) is not None:
+        # Readers who are shown only what was accepted lose nothing; whoever must sign it sees it then.
+        if not before or depot.verified or await contents.content(place, push.digest) is not None:
             await contents.journal(place, noted, push.attempt.at)
         if not there:
             await self._put(push, repository, push.digest)
