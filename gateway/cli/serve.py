@@ -17,10 +17,9 @@ import click
 from gateway.cli.options import settings_file
 from gateway.config import Listen, Settings, load_settings
 from gateway.errors import ConfigurationError
-from gateway.publish.publish import Publisher
 from gateway.publish.verifying import give_way
 from gateway.service.compose import Bound, bind, load_certificate, parts_of, trust_of
-from gateway.service.serving import Parts, serve_on
+from gateway.service.serving import Parts, Running, serve_on
 
 log = logging.getLogger("gateway")
 
@@ -49,7 +48,7 @@ async def run(settings: Settings, prepared: Callable[[Parts], Parts] = lambda pa
         parts_of(settings, {listen: bound.port for listen, bound in sockets.items()}) as parts,
         serve_on(prepared(parts), [(bound.socket, bound.tls) for bound in sockets.values()]) as running,
     ):
-        loop.add_signal_handler(signal.SIGHUP, _reload, settings, running.publisher, tuple(sockets.values()))
+        loop.add_signal_handler(signal.SIGHUP, _reload, settings, running, tuple(sockets.values()))
         if settings.sandbox:
             click.echo("SANDBOX: certificates of a sandbox Sigstore are admitted; this proves nothing about anybody.")
         for bound in sockets.values():
@@ -65,10 +64,10 @@ def _addresses(settings: Settings) -> list[Listen]:
     return list(dict.fromkeys([settings.listen, *others]))
 
 
-def _reload(settings: Settings, publisher: Publisher, sockets: tuple[Bound, ...]) -> None:
+def _reload(settings: Settings, running: Running, sockets: tuple[Bound, ...]) -> None:
     """Swap policy and trust roots whole, and certificates; what is wrong leaves the old ones in force."""
     try:
-        publisher.trust = trust_of(settings)
+        running.publisher.trust = trust_of(settings)
         for bound in sockets:
             if bound.tls is not None and bound.listen.tls is not None:
                 load_certificate(bound.tls, bound.listen.tls)
@@ -76,7 +75,8 @@ def _reload(settings: Settings, publisher: Publisher, sockets: tuple[Bound, ...]
         for problem in error.problems:
             log.error("reload refused, the old policy stays in force: %s", problem)  # noqa: TRY400 - the operator's lines
         return
-    log.warning("reloaded: policy %s", publisher.trust.policy.revision)
+    running.look.set()  # holds are decided again under it
+    log.warning("reloaded: policy %s", running.publisher.trust.policy.revision)
 
 
 @contextmanager

@@ -214,7 +214,8 @@ def _upload_start(head: Head, repository: str, last: str) -> OciRequest | Reason
     if last:
         return _unknown(head)
     # `digest-algorithm` only says in advance what the closing PUT says with its digest.
-    given = _Parameters.of(head.query, digest=1, mount=1, **{"from": 1, "digest-algorithm": 1})
+    # `origin` (crane's, beside `mount`) names the registry that `from` may be of: here it is always of this one.
+    given = _Parameters.of(head.query, digest=1, mount=1, origin=1, **{"from": 1, "digest-algorithm": 1})
     if (given.one("digest-algorithm") or "sha256") not in ALGORITHMS:
         raise Malformed("digest", "expected sha256 or sha512")
     digest, mount, source = given.one("digest"), given.one("mount"), given.one("from")

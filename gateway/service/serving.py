@@ -60,10 +60,14 @@ class Parts:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A gateway that listens; `publisher.trust` may be swapped, and `images` follows it."""
+    """A gateway that listens; `publisher.trust` may be swapped, and `images` follows it.
+
+    Where `look` is set, open publishes and holds are looked at at once.
+    """
 
     publisher: Publisher
     images: Images
+    look: asyncio.Event
 
 
 @asynccontextmanager
@@ -117,18 +121,21 @@ async def serve_on(
         for bound, tls in sockets:
             await web.SockSite(runner, bound, ssl_context=tls).start()
         async with asyncio.TaskGroup() as group:
-            settling = group.create_task(_settle_for_ever(publisher, images, parts))
-            yield Running(publisher, images)
+            running = Running(publisher, images, asyncio.Event())
+            settling = group.create_task(_settle_for_ever(running, parts))
+            yield running
             settling.cancel()
 
 
-async def _settle_for_ever(publisher: Publisher, images: Images, parts: Parts) -> None:
+async def _settle_for_ever(running: Running, parts: Parts) -> None:
     with suppress(asyncio.CancelledError):
         while True:
-            await asyncio.sleep(limits.SETTLE_SECONDS)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(running.look.wait(), limits.SETTLE_SECONDS)
+            running.look.clear()
             try:
-                await publisher.settle_open(parts.served)
-                await images.settle_open(parts.depots)
+                await running.publisher.settle_open(parts.served)
+                await running.images.settle_open(parts.depots)
             except StoreError as error:
                 log.warning("settling: %s", error)
 

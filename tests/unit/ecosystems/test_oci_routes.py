@@ -56,6 +56,7 @@ UNDERSTOOD: list[tuple[str, str, str, OciRequest]] = [
     ("POST", UPLOAD, f"digest={D}", UploadStart("team/app", D)),
     ("POST", UPLOAD, "digest-algorithm=sha512", UploadStart("team/app")),
     ("POST", UPLOAD, f"from=team%2Fbase&mount={ESCAPED}", UploadStart("team/app", None, D, "team/base")),
+    ("POST", UPLOAD, f"from=a&mount={D}&origin=oci.acme.example", UploadStart("team/app", None, D, "a")),
     ("POST", UPLOAD, f"mount={D}", UploadStart("team/app")),
     ("PATCH", SESSION, STATE, UploadStep("team/app", "PATCH", "0b5d6c2e-4ad8", STATE)),
     ("PUT", SESSION, f"{STATE}&digest={ESCAPED}", UploadStep("team/app", "PUT", "0b5d6c2e-4ad8", STATE, D)),
