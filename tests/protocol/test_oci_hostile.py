@@ -17,6 +17,7 @@ from yarl import URL
 
 from gateway import limits
 from gateway.credentials import new_id
+from gateway.ecosystems.oci_manifest import content, read_manifest
 from gateway.model.case import Waiver
 from gateway.model.content import Ending
 from gateway.reasons import Code
@@ -26,7 +27,8 @@ from tests.lab.image_gate import ImageGate, image_gate, sha256
 from tests.lab.image_signing import attach, attach_legacy, payload, put, sandbox_in, signature
 from tests.lab.image_world import POLICY
 from tests.lab.images import CONFIG, INDEX, LAYER, MANIFEST
-from tests.lab.manifests import child, described, dumped, image, index
+from tests.lab.manifests import child, described, digest_of, dumped, image, index
+from tests.protocol.test_oci_blobs import hostile
 
 MALLORY = github_identity("mallory/libs")
 _PASSED = frozenset({"Authorization", "Accept", "Content-Type", "Range"})
@@ -329,3 +331,18 @@ async def test_what_was_there_before_can_be_signed_by_its_digest_and_then_named(
         named = await put(gate, "team/prior", "1.0", body)
         assert (named.status, named.headers.get("Warning")) == (201, None)
         assert (await gate.ask("GET", path, token=reader)).status == 200
+
+
+async def test_a_held_manifest_is_hidden_under_its_other_digest_too(tmp_path: Path) -> None:
+    """Some registries serve what they have by every digest that it has."""
+    body = dumped(image())
+    async with (
+        hostile(lambda _: web.Response(body=body, content_type=MANIFEST)) as (url, _),
+        image_gate(tmp_path, url, CREDENTIAL) as gate,
+    ):
+        known = content(read_manifest(body, MANIFEST), digest_of(body), body)
+        other, reader = f"/v2/team/app/manifests/{digest_of(body, 'sha512')}", await gate.grant("read")
+        assert (await gate.ask("GET", other, token=reader)).status == 200
+        await gate.store.contents.journal(gate.depot.place("team/app"), known, gate.clock.now())
+        assert (await gate.ask("GET", other, token=reader)).status == 404
+        assert (await gate.ask("GET", other)).status == 200

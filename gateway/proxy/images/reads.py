@@ -160,7 +160,8 @@ class ImageReads:
             stored = self._manifests.get(key) or await client.manifest(depot, place, digest, authorization)
             if stored is not None:
                 self._keep(key, stored)
-                return stored
+                seen = sight is not Sight.UNKNOWN or await self._seen(mounted, repository, stored, who)
+                return stored if seen else Reason(Code.CONTENT_HIDDEN, about)
         return Reason(Code.NOT_FOUND, about)
 
     async def _by_tag(self, mounted: MountedDepot, repository: str, tag: str, who: Asker) -> Stored | Reason:
@@ -189,7 +190,6 @@ class ImageReads:
         self, mounted: MountedDepot, repository: str, tag: str, who: Asker
     ) -> Stored | Reason | None:
         """What the registry has under a tag, judged by its bytes; None where it has nothing."""
-        place = mounted.depot.place(repository)
         authorization = None if mounted.verified or who.may(Need.PULL, repository) else ""
         places = [repository]
         if _LEGACY.fullmatch(tag) and who.may(Need.PUSH, repository):  # what cosign adds a signature to may wait too
@@ -199,11 +199,16 @@ class ImageReads:
             stored = stored or await client.manifest(mounted.depot, name, tag, authorization)
         if stored is None:
             return None
-        sights = {await self._sights.sight(place, digest) for digest in stored.digests}  # it may be known by either
-        sight = next((one for one in (Sight.HIDDEN, Sight.SHOWN) if one in sights), Sight.UNKNOWN)
-        if _sees(mounted, repository, sight, who):
+        if await self._seen(mounted, repository, stored, who):
             return stored
         return Reason(Code.CONTENT_HIDDEN, f"{repository}:{tag}")
+
+    async def _seen(self, mounted: MountedDepot, repository: str, stored: Stored, who: Asker) -> bool:
+        """Whether the asker may see these bytes, by whichever of their digests the record knows them."""
+        place = mounted.depot.place(repository)
+        sights = {await self._sights.sight(place, digest) for digest in stored.digests}
+        sight = next((one for one in (Sight.HIDDEN, Sight.SHOWN) if one in sights), Sight.UNKNOWN)
+        return _sees(mounted, repository, sight, who)
 
     async def _behind(self, mounted: MountedDepot, repository: str, reference: Digest | str) -> bool:
         """Whether the registry has what never came through here; said once in a while, for the operator."""
