@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -27,7 +28,7 @@ from tests.lab.image_gate import ImageGate, image_gate, sha256
 from tests.lab.image_signing import attach, attach_legacy, payload, put, sandbox_in, signature
 from tests.lab.image_world import POLICY
 from tests.lab.images import CONFIG, INDEX, LAYER, MANIFEST
-from tests.lab.manifests import child, described, digest_of, dumped, image, index
+from tests.lab.manifests import BUNDLE, NOTHING, child, described, digest_of, dumped, image, index, referrer
 from tests.protocol.test_oci_blobs import hostile
 
 MALLORY = github_identity("mallory/libs")
@@ -310,6 +311,20 @@ async def test_what_others_attached_before_spends_none_of_the_time_for_the_publi
     body = (await gate.ask("GET", f"/v2/team/junk/manifests/{digest}")).body
     accepted = await put(gate, "team/junk", "1.0", body)
     assert (accepted.status, accepted.headers.get("Warning")) == (201, None)
+
+
+async def test_evidence_whose_blob_is_longer_than_it_says_is_refused_and_no_fault_of_the_registry(
+    gate: ImageGate,
+) -> None:
+    digest = await gate.image("team/longer", "1.0", b"longer")
+    await gate.blob("team/longer", NOTHING)
+    long = b"x" * (limits.EVIDENCE_BYTES + 1)
+    uploads = f"/v2/team/longer/blobs/uploads/?digest={sha256(long)}"
+    assert (await gate.ask("POST", uploads, io.BytesIO(long))).status == 201
+    said = described(BUNDLE, long) | {"size": 10}
+    body = dumped(referrer(layers=[said], subject=described(MANIFEST, b"") | {"digest": digest}))
+    answer = await put(gate, "team/longer", sha256(body), body)
+    assert (answer.status, answer.code) == (403, "DENIED evidence-malformed")
 
 
 # --- before the gateway -------------------------------------------------------------------------------------------

@@ -67,7 +67,11 @@ class Attaching:
             return None
         blobs = {}
         for blob in found.blobs:
-            body = await self._blob(depot, repository, blob.digest)
+            try:
+                body = await self._blob(depot, repository, blob.digest)
+            except client.TooLong as error:
+                lie = Reason(Code.EVIDENCE_MALFORMED, f"blob {blob.digest}", f"{blob.size} bytes", "more")
+                raise Unfit([lie]) from error
             if body is None:
                 missing = Reason(Code.CONTENT_MISSING, "the manifest", "its blobs pushed before it", str(blob.digest))
                 raise Unfit([missing])

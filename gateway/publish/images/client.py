@@ -21,6 +21,10 @@ from gateway.upstream import Answer
 _ACCEPT: Final = ", ".join(KINDS)
 
 
+class TooLong(UpstreamError):
+    """Content is longer than it may be here; who pushed it may have said otherwise."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stored:
     """A manifest as the registry serves it, with the digests that were measured of it."""
@@ -108,7 +112,7 @@ async def _whole(
             body += chunk
             if len(body) > limit:
                 response.close()
-                raise UpstreamError(depot.registry.name, f"{path} is longer than {limit} bytes")
+                raise TooLong(depot.registry.name, f"{path} is longer than {limit} bytes")
         return bytes(body), response.headers.get("Content-Type", "")
 
 
