@@ -60,16 +60,21 @@ class Pusher(ABC):
 
     def told(self, ran: Ran) -> str:
         """What a client printed of a failure, the same in every run."""
-        text = _PROGRESS.sub("", ran.output).replace(self.host, "oci.acme.example")
-        for pattern, instead in (
-            (r"/-/d/[A-Za-z0-9_-]{22}", "/-/d/<decision>"),
-            (r"sha256:[0-9a-f]{64}", "sha256:<digest>"),
-            (r"token [a-z2-7]{16}", "token <token>"),
-            (r"\"[0-9a-f]{12}\"", '"<image>"'),
-            (r"time=\"[^\"]*\"", 'time="<time>"'),
-        ):
-            text = re.sub(pattern, instead, text)
-        return text.replace("http://", "https://")
+        return told(ran, self.host)
+
+
+def told(ran: Ran, host: str) -> str:
+    """What a client printed of a failure at this host, the same in every run."""
+    text = _PROGRESS.sub("", ran.output).replace(host, "oci.acme.example")
+    for pattern, instead in (
+        (r"/-/d/[A-Za-z0-9_-]{22}", "/-/d/<decision>"),
+        (r"sha256:[0-9a-f]{64}", "sha256:<digest>"),
+        (r"token [a-z2-7]{16}", "token <token>"),
+        (r"\"[0-9a-f]{12}\"", '"<image>"'),
+        (r"time=\"[^\"]*\"", 'time="<time>"'),
+    ):
+        text = re.sub(pattern, instead, text)
+    return text.replace("http://", "https://")
 
 
 class Skopeo(Pusher):
