@@ -188,14 +188,18 @@ class Gate:
             mounted.served.keys.at(self._around.now()),
             self._public(),
         )
-        kept = mounted.read_auth is not ReadAuth.PASSTHROUGH
-        old = self._pages.find(registry, route, state) if kept else None
-        if old is not None and now < old.until:
-            return old.reply
-        page = await reads.document(mounted, route, head, await self._view(mounted, route), credential, old=old)
-        if isinstance(page, Page) and kept:
-            self._pages.keep(registry, route, state, page, now)
-        return page.reply if isinstance(page, Page) else page
+        asked = partial(reads.document, mounted, route, head)
+        if mounted.read_auth is ReadAuth.PASSTHROUGH or "?" in route.path:  # a search has too many pages to keep
+            page = await asked(await self._view(mounted, route), credential)
+            return page.reply if isinstance(page, Page) else page
+        async with self._pages.behind(registry, route, state):
+            old = self._pages.find(registry, route, state)
+            if old is not None and now < old.until:
+                return old.reply
+            page = await asked(await self._view(mounted, route), credential, old=old)
+            if isinstance(page, Page):
+                self._pages.keep(registry, route, state, page, now)
+            return page.reply if isinstance(page, Page) else page
 
     def _public(self) -> frozenset[str]:
         return frozenset(root.name for root in self._publisher.trust.roots if root.public_good)

@@ -8,11 +8,16 @@ A page is shown again while all of this holds:
   record that two gateways share, what the other publishes or withholds within `limits.STORE_WATCH_SECONDS`.
 * It is not older than `limits.PAGE_SECONDS`: what changes in the registry by other ways shows within that.
 
+Who asks for a page that another is asking for waits for it, once: many readers cost a slow registry one answer.
+
 An old page is asked for again with the registry's own ETag; where that still stands, the page does too.
 """
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -53,6 +58,22 @@ class Pages:
     def __init__(self, seconds: float = limits.PAGE_SECONDS) -> None:
         self._seconds = seconds
         self._kept: LRUCache[tuple[str, Route], tuple[State, Page]] = LRUCache(limits.PAGES_TOTAL, getsizeof=_size)
+        self._asking: dict[tuple[str, Route, State], asyncio.Event] = {}
+
+    @asynccontextmanager
+    async def behind(self, registry: str, route: Route, state: State) -> AsyncIterator[None]:
+        """Wait for whoever asks for this page already; who then finds none asks himself, and holds nobody up."""
+        key = (registry, route, state)
+        if (other := self._asking.get(key)) is not None:
+            await other.wait()
+            yield
+            return
+        self._asking[key] = done = asyncio.Event()
+        try:
+            yield
+        finally:
+            del self._asking[key]
+            done.set()
 
     def find(self, registry: str, route: Route, state: State) -> Page | None:
         """A page that was made from what there is now; its age is for the caller to look at."""

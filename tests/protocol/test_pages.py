@@ -197,3 +197,39 @@ async def test_a_search_is_asked_each_time(tmp_path: Path) -> None:
         for _ in range(2):
             assert (await gate.fetch("/npm/-/v1/search?text=acme")).status == 200
         assert len(gate.registry.requests) == 2
+
+
+async def test_many_readers_of_a_slow_registry_ask_it_once(tmp_path: Path) -> None:
+    async with lab_gate(tmp_path, page_seconds=LONG) as gate:
+        gate.registry.files[GOOD.name] = GOOD.content
+        go = asyncio.Event()
+
+        async def slow(_: web.Request) -> None:
+            await go.wait()
+
+        gate.registry.misbehave["GET"] = slow
+        async with asyncio.TaskGroup() as group:
+            readers = [group.create_task(gate.fetch(PAGE)) for _ in range(20)]
+            while not asked(gate):
+                await asyncio.to_thread(lambda: None)
+            go.set()
+        assert {reader.result().status for reader in readers} == {200}
+        assert asked(gate) == 1
+
+
+async def test_nobody_waits_a_second_time_for_a_registry_that_fails(tmp_path: Path) -> None:
+    async with lab_gate(tmp_path, page_seconds=LONG) as gate:
+        go = asyncio.Event()
+
+        async def failing(_: web.Request) -> web.Response:
+            await go.wait()
+            return web.Response(status=500)
+
+        gate.registry.misbehave["GET"] = failing
+        async with asyncio.TaskGroup() as group:
+            readers = [group.create_task(gate.fetch(PAGE)) for _ in range(5)]
+            while not asked(gate):
+                await asyncio.to_thread(lambda: None)
+            go.set()
+        assert {reader.result().status for reader in readers} == {502}
+        assert asked(gate) == len(readers)
