@@ -17,12 +17,14 @@ from tests.lab.image_world import POLICY, ImageWorld, image_world
 from tests.lab.images import CONFIG, LAYER, MANIFEST, image
 
 OURS = github_identity()
+STRICT = POLICY.partition("rules:\n")[2].replace("acme-images", "acme-strict").replace("hold: 30m", "hold: never")
 PROVENANCE = POLICY.partition("attestations:\n")[2].replace("sigstore.dev/cosign/sign/v1", "slsa.dev/provenance/v1")
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ImageWorld]:
-    with image_world(tmp_path_factory.mktemp("artifacts"), reads="verified") as made:
+    policy = POLICY + STRICT.replace("team/**", "strict/**")
+    with image_world(tmp_path_factory.mktemp("artifacts"), policy=policy, reads="verified") as made:
         yield made
 
 
@@ -144,3 +146,18 @@ def test_a_hold_is_decided_again_under_a_policy_that_changed(tmp_path: Path, how
         world.gateway.wait_until(lambda: world.holds() == {made.digest: "released"})
         reader = Person(world.folder / "reader", world.host, world.token(actions="read"))
         assert reader.pull("team/app:1.0.0").succeeded
+
+
+def test_a_refused_push_that_a_client_sends_five_times_is_one_refusal(
+    world: ImageWorld, publisher: Person, tmp_path: Path
+) -> None:
+    """As the Python SDK of oras does, which takes no 403 for an answer."""
+    made = image(tmp_path, "sent five times")
+    assert publisher.push(made, f"strict/often@{made.digest}").succeeded
+    path = "/v2/strict/often/manifests/1.0.0"
+    answers = {publisher.ask("PUT", path, made.manifest, MANIFEST) for _ in range(5)}
+    assert [status for status, _ in answers] == [403]
+    listed = world.command(
+        "decisions", "list", "--json", "--package", "pkg:oci/strict/often", "-c", "gateway.yaml"
+    )  # fmt: skip
+    assert len(json.loads(listed)) == 1
