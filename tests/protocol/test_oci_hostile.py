@@ -199,6 +199,31 @@ async def test_a_registry_that_fails_at_the_release_is_told_or_found_out(
         assert registry.tags(repository) == {"1.0"}
 
 
+async def test_a_release_whose_answer_was_lost_stays_open_until_the_registry_was_looked_at_again(
+    registry: DockerRegistry, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """That the tag is not there yet proves nothing: the registry may be at it still."""
+    away = True
+
+    def fails(request: web.Request) -> web.Response | None:
+        if away and request.method == "PUT" and request.path.endswith("/manifests/1.0"):
+            assert request.transport is not None
+            request.transport.abort()
+            return web.Response(status=500)
+        return None
+
+    async with failing(registry, fails) as url, image_gate(tmp_path, url, CREDENTIAL, policy=POLICY) as gate:
+        digest = await gate.image("team/cut", "1.0", b"cut")
+        answer = await attach(gate, "team/cut", digest, signature(sandbox, digest))
+        assert (answer.status, answer.code) == (502, "DENIED upstream-unavailable")
+        assert len(await gate.store.open_intents()) == 1
+        away = False
+        assert await gate.images.settle_open([gate.depot])
+        assert await gate.store.open_intents() == ()
+        assert await endings(gate) == {digest: Ending.RELEASED}
+        assert registry.tags("team/cut") == {"1.0"}
+
+
 # --- time ---------------------------------------------------------------------------------------------------------
 
 
