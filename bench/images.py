@@ -11,9 +11,13 @@ import base64
 import hashlib
 import http.client
 import json
+import os
+import platform
 import shutil
 import statistics
 import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,6 +39,8 @@ from gateway.sandbox import Sandbox
 from gateway.service.compose import now
 
 MIB = 1 << 20
+RESULTS = Path(__file__).parent / "results" / "images.json"
+MOVED, READ = 1.15, 0.5  # a blob's time at most this times direct's; a manifest's rate at least this of nginx's
 REPOSITORY = "bench/app"
 _SETTINGS = """\
 sandbox: true
@@ -140,6 +146,20 @@ def table(found: dict[str, Any], out: Console) -> None:
         out.print(
             f"{method} of a manifest by digest, for a second of processor time: {each} ({rates['over_nginx']:.2f})"
         )
+
+
+def missed(found: dict[str, Any]) -> list[str]:
+    """The targets that were not met."""
+    moved = {f"a blob's {kind}": found["blobs"][f"{kind}_over_direct"]["gateway"] for kind in ("push", "pull")}
+    read = {f"{method} of a manifest": rates["over_nginx"] for method, rates in found["manifests"].items()}
+    return [
+        *(
+            f"missed: {what} / direct is {ratio:.2f}, wanted <= {MOVED}"
+            for what, ratio in moved.items()
+            if ratio > MOVED
+        ),
+        *(f"missed: {what} / nginx is {ratio:.2f}, wanted >= {READ}" for what, ratio in read.items() if ratio < READ),
+    ]
 
 
 def push(to: Registry, blob: Path, digest: str) -> float:
@@ -255,3 +275,23 @@ def _location(connection: http.client.HTTPConnection, expected: int) -> str:
         raise RuntimeError(f"{answer.status} {answer.reason}: {body[:500]!r}")
     parts = urlsplit(answer.headers["Location"])
     return f"{parts.path}?{parts.query}" if parts.query else parts.path
+
+
+def main() -> int:
+    """Measure, print, write down."""
+    out = Console(highlight=False, width=None if sys.stdout.isatty() else 100)
+    with tempfile.TemporaryDirectory(prefix="provgate-bench-", dir="/var/tmp") as folder:
+        found = measure(Path(folder) / "images", 1024 * MIB, 3)
+    if found is None:
+        out.print("docker-registry is needed, and absent (make tools)")
+        return 1
+    table(found, out)
+    machine = {"cores": os.cpu_count(), "python": platform.python_version(), "system": platform.system()}
+    result = {"at": now().isoformat(timespec="seconds"), "machine": machine, **found}
+    RESULTS.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    out.print(*missed(found), f"written to bench/results/{RESULTS.name}", sep="\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -138,6 +138,7 @@ def table(result: dict[str, Any], out: Console) -> None:
     out.print(latency, "")
     if result["images"] is not None:
         images.table(result["images"], out)
+        out.print(*images.missed(result["images"]), sep="\n")
     if result["npm"] is not None:
         npm.tables(result["npm"], out)
         out.print(*npm.missed(result["npm"]), sep="\n")
