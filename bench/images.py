@@ -158,7 +158,7 @@ def missed(found: dict[str, Any]) -> list[str]:
             for what, ratio in moved.items()
             if ratio > MOVED
         ),
-        *(f"missed: {what} / nginx is {ratio:.2f}, wanted >= {READ}" for what, ratio in read.items() if ratio < READ),
+        *(f"missed: {what} / nginx is {one:.2f}, wanted >= {READ}" for what, one in read.items() if one < READ),
     ]
 
 
