@@ -109,7 +109,7 @@ def test_every_other_program_is_pinned() -> None:
     text = (ROOT / "tools/install").read_text(encoding="utf-8")
     pins = {name: re.search(rf"^{name}='([^']*)'", text, re.MULTILINE) for name in ("DEBIAN", "GO")}
     debian, go = (found.group(1).split() for found in pins.values() if found)
-    assert all(re.fullmatch(r"[a-z-]+=[0-9][0-9.]+\S*", pin) for pin in debian)
+    assert all(re.fullmatch(r"[a-z.-]+=[0-9][0-9.]+\S*", pin) for pin in debian)
     go_pin = r"[a-z]+=[a-z0-9./-]+@v[0-9]+\.[0-9]+\.[0-9]+(-[0-9]{14}-[0-9a-f]{12})?"  # or a commit
     assert all(re.fullmatch(go_pin, pin) for pin in go)
     package = json.loads((ROOT / "tools/node/package.json").read_text(encoding="utf-8"))
