@@ -35,7 +35,8 @@ from gateway.proxy.pages import Page, Pages, State
 from gateway.proxy.protocol import GateProtocol, plain_reply, response_of
 from gateway.publish.body import bounded
 from gateway.publish.mutate import Asked
-from gateway.publish.publish import BodyAborted, Publisher, Surroundings
+from gateway.publish.publish import BodyAborted, Publisher
+from gateway.publish.surroundings import Surroundings
 from gateway.reasons import Code, Reason
 
 log = logging.getLogger(__name__)

@@ -27,8 +27,9 @@ from gateway.model.evidence import Evidence, EvidenceRef, Finding, Format, Sourc
 from gateway.proxy.authenticate import Authenticator
 from gateway.publish.body import whole
 from gateway.publish.evidence import against
-from gateway.publish.publish import Publisher, Surroundings
+from gateway.publish.publish import Publisher
 from gateway.publish.served import Trust
+from gateway.publish.surroundings import Surroundings
 from gateway.publish.verifying import in_turn
 from gateway.reasons import Code, Reason
 from gateway.verification import detect, verify, verify_links

@@ -19,7 +19,6 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final
 
 from gateway import limits
@@ -34,6 +33,7 @@ from gateway.policy import let_through, refuse
 from gateway.publish.body import bounded
 from gateway.publish.served import Served
 from gateway.publish.spending import take_uses, withdrawn
+from gateway.publish.surroundings import Surroundings
 from gateway.publish.turns import Turns
 from gateway.reasons import Code, Reason
 from gateway.store import Store
@@ -58,13 +58,12 @@ class Asked:
 
 
 class Mutations:
-    """Carries mutations out. `turns` are those of the publishes; `identifier` makes the id of a record."""
+    """Carries mutations out. `turns` are those of the publishes."""
 
-    def __init__(self, store: Store, turns: Turns, now: Callable[[], datetime], identifier: Callable[[], str]) -> None:
+    def __init__(self, store: Store, turns: Turns, around: Surroundings) -> None:
         self._store = store
         self._turns = turns
-        self._now = now
-        self._identifier = identifier
+        self._around = around
 
     async def request(self, asked: Asked, body: AsyncIterator[bytes]) -> Reply:
         """Take a request that its head alone shows to be a mutation to its answer."""
@@ -79,7 +78,7 @@ class Mutations:
             if isinstance(change, Refused):
                 return await self._refused(asked, change.mutation, change.reasons)
             mutation, registry = change.mutation, asked.served.registry.name
-            if reasons := check(asked.grant, registry, mutation.purl, Action.MUTATE, self._now()):  # 2
+            if reasons := check(asked.grant, registry, mutation.purl, Action.MUTATE, self._around.now()):  # 2
                 return await self._refused(asked, mutation, reasons)
             async with self._turns.take([f"{registry} {mutation.purl}"]):  # 3
                 return await self._decided(asked, change)
@@ -146,15 +145,7 @@ class Mutations:
         return Reason(Code.UPSTREAM_REFUSED, registry, "the change accepted", said, remedy)
 
     def _record(self, asked: Asked, mutation: Mutation | None, decision: Decision) -> Record:
-        return Record(
-            id=self._identifier(),
-            at=self._now(),
-            case=None,
-            decision=decision,
-            registry=asked.served.registry.name,
-            grant=asked.grant.id,
-            mutation=mutation,
-        )
+        return self._around.record(asked.served.registry.name, asked.grant, decision, mutation=mutation)
 
     async def _refused(self, asked: Asked, mutation: Mutation | None, reasons: tuple[Reason, ...]) -> Reply:
         record = self._record(asked, mutation, refuse(reasons, asked.revision))

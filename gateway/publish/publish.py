@@ -22,9 +22,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Final
 
 from gateway import limits
@@ -40,11 +39,12 @@ from gateway.publish.evidence import gather, measure_covered, measure_signed, ve
 from gateway.publish.mutate import Asked, Mutations
 from gateway.publish.served import Served, Trust
 from gateway.publish.settle import digest_of, holdings, settle
-from gateway.publish.spending import take_uses, withdrawn
+from gateway.publish.spending import in_the_way, take_uses, withdrawn
 from gateway.publish.spool import Spool, SpooledBody, SpoolFull
+from gateway.publish.surroundings import Surroundings
 from gateway.publish.turns import Turns
 from gateway.reasons import Code, Reason
-from gateway.store import Cause, Conflict, Store
+from gateway.store import Conflict, Store
 from gateway.upstream import NothingSent
 
 log = logging.getLogger(__name__)
@@ -58,16 +58,6 @@ class BodyAborted(Exception):
     """The client went away or fell silent inside its request's body."""
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What a publish takes from outside: the clock, randomness, and who is told of each step (the kill tests)."""
-
-    now: Callable[[], datetime]
-    identifier: Callable[[], str]
-    random: Callable[[int], bytes]
-    stepped: Callable[[Step], None] = lambda _: None
-
-
 class Publisher:
     """Carries publishes out, for every registry. `trust` is swapped whole when policy or roots are reloaded."""
 
@@ -77,7 +67,7 @@ class Publisher:
         self._spool = spool
         self._around = around
         self._turns = Turns()
-        self.mutations = Mutations(store, self._turns, around.now, around.identifier)
+        self.mutations = Mutations(store, self._turns, around)
 
     async def publish(self, asked: Asked, body: AsyncIterator[bytes]) -> Reply:
         """Take one publish request to its answer; raises `BodyAborted` when there is nobody left to answer."""
@@ -190,7 +180,7 @@ class Publisher:
         intent = Intent(record.id, upload.registry.name, upload.name, upload.version, files, record.at)
         began = await self._store.begin(record, intent)
         if isinstance(began, Conflict):  # since the history was read: another gateway, or a revocation
-            return await self._overtaken(attempt, record, _conflict(began, files[0]))
+            return await self._overtaken(attempt, record, in_the_way(began, files[0]))
         self._around.stepped(Step.DECIDED)
         return intent
 
@@ -296,15 +286,8 @@ class Publisher:
     # --- records and replies --------------------------------------------------------------------------------------
 
     def _record(self, attempt: _Attempt, case: Case | None, decision: Decision) -> Record:
-        return Record(
-            id=self._around.identifier(),
-            at=case.at if case else self._around.now(),
-            case=case,
-            decision=decision,
-            registry=attempt.served.registry.name,
-            grant=attempt.grant.id,
-            roots=tuple((root.name, root.digest) for root in attempt.trust.roots),
-        )
+        registry = attempt.served.registry.name
+        return self._around.record(registry, attempt.grant, decision, case=case, trust=attempt.trust)
 
     async def _refused(self, attempt: _Attempt, reasons: tuple[Reason, ...]) -> Reply:
         record = self._record(attempt, None, refuse(reasons, attempt.trust.policy.revision))
@@ -337,16 +320,6 @@ class _Failure:
 
     reason: Reason
     conclusive: bool
-
-
-def _conflict(conflict: Conflict, file: IntentFile) -> Reason:
-    match conflict.cause:
-        case Cause.BOUND:
-            return Reason(Code.VERSION_EXISTS, file.name, f"sha256:{conflict.sha256}", f"sha256:{file.sha256}")
-        case Cause.REVOKED:
-            return Reason(Code.DIGEST_REVOKED, file.name, got=f"sha256:{file.sha256}")
-        case Cause.OPEN | Cause.DAMAGED | Cause.ENDED:
-            return Reason(Code.PUBLISH_UNSETTLED, file.name, "no other publish of this name", conflict.cause.value)
 
 
 def _turns(assembled: Assembled) -> list[str]:

@@ -29,9 +29,9 @@ from gateway.model.upload import Registry
 from gateway.policy import load_policy
 from gateway.proxy.mounts import Mount, Mounted, MountedDepot
 from gateway.publish.images.depot import Depot
-from gateway.publish.publish import Surroundings
 from gateway.publish.served import Served, Trust
 from gateway.publish.spool import Spool
+from gateway.publish.surroundings import Surroundings
 from gateway.service.serving import Parts
 from gateway.signing import RegistryKeys
 from gateway.store import Store, load_or_create_key

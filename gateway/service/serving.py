@@ -25,9 +25,10 @@ from gateway.proxy.pages import Pages
 from gateway.proxy.protocol import GateServer
 from gateway.publish.images.depot import Depot
 from gateway.publish.images.pushing import Images
-from gateway.publish.publish import Publisher, Surroundings
+from gateway.publish.publish import Publisher
 from gateway.publish.served import Served, Trust
 from gateway.publish.spool import Spool
+from gateway.publish.surroundings import Surroundings
 from gateway.service.own import own
 from gateway.store import Query, Store
 

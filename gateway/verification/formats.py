@@ -7,6 +7,7 @@ from typing import Final
 from gateway import limits
 from gateway.errors import Malformed, TooLarge
 from gateway.model.evidence import Format
+from gateway.reasons import Code, Reason
 from gateway.strict import json
 from gateway.strict.json import Object
 from gateway.verification.bundle import (
@@ -95,3 +96,16 @@ def _read_dsse(envelope: Object) -> Bundle:
     certificates = certificates_in(leaf)[:1] if leaf else ()
     hint = None if certificates else json.optional(first, "keyid", str, "envelope.signatures") or ""
     return Bundle(3, certificates, hint, (), (), read)
+
+
+def unreadable(about: str, error: Exception) -> Reason:
+    """Why a piece of evidence could not be read; whatever a library raised is malformed evidence."""
+    match error:
+        case UnsupportedKind():
+            return Reason(Code.EVIDENCE_UNSUPPORTED, about, got=str(error))
+        case TooLarge():
+            return Reason(Code.EVIDENCE_LIMIT, about, error.limit, error.about)
+        case Malformed():
+            return Reason(Code.EVIDENCE_MALFORMED, about, got=str(error))
+        case _:
+            return Reason(Code.EVIDENCE_MALFORMED, about, got=type(error).__name__)

@@ -14,10 +14,10 @@ from typing import TypeVar
 from in_toto.models.link import Link
 
 from gateway import limits
-from gateway.errors import Malformed, TooLarge
+from gateway.errors import Malformed
 from gateway.model.evidence import Evidence, EvidenceRef, Finding
 from gateway.reasons import Code, Reason
-from gateway.verification.bundle import UnsupportedKind
+from gateway.verification.formats import unreadable
 from gateway.verification.keys import PublicKey
 from gateway.verification.layout import Layout, Step, has_inspections, layout_of
 from gateway.verification.signed_metadata import Signature, SignedMetadata, read_metadata
@@ -120,17 +120,9 @@ def _link(ref: EvidenceRef, signed: SignedMetadata, known: AbstractSet[str]) -> 
 
 
 def _unreadable(about: str, error: Exception) -> Reason:
-    match error:
-        case _Inspections():
-            return Reason(Code.LAYOUT_INSPECTION, about, got=error.problem)
-        case UnsupportedKind():
-            return Reason(Code.EVIDENCE_UNSUPPORTED, about, got=str(error))
-        case TooLarge():
-            return Reason(Code.EVIDENCE_LIMIT, about, error.limit, error.about)
-        case Malformed():
-            return Reason(Code.EVIDENCE_MALFORMED, about, got=str(error))
-        case _:
-            return Reason(Code.EVIDENCE_MALFORMED, about, got=type(error).__name__)
+    if isinstance(error, _Inspections):
+        return Reason(Code.LAYOUT_INSPECTION, about, got=error.problem)
+    return unreadable(about, error)
 
 
 def _signers(known: Mapping[str, PublicKey], signatures: Iterable[Signature], message: bytes) -> tuple[str, ...]:

@@ -29,19 +29,19 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from gateway import limits
-from gateway.errors import Malformed, TooLarge
+from gateway.errors import Malformed
 from gateway.model.digest import Digest
 from gateway.model.evidence import Attestation, Evidence, Finding, Format, Subject
 from gateway.reasons import Code, Reason
 from gateway.verification import claim as claiming
 from gateway.verification import inclusion, promise, sct, timestamp
 from gateway.verification import second_opinion as peer
-from gateway.verification.bundle import Envelope, MessageSignature, SimpleSigning, UnsupportedKind
+from gateway.verification.bundle import Envelope, MessageSignature, SimpleSigning
 from gateway.verification.certificate import Issuer, Leaf
 from gateway.verification.claim import HINTS, Read, Signer, claim, read_evidence, strong
 from gateway.verification.cosign import read_subject
 from gateway.verification.entry import difference
-from gateway.verification.formats import detect
+from gateway.verification.formats import detect, unreadable
 from gateway.verification.keys import PublicKey
 from gateway.verification.links import verify_links
 from gateway.verification.memory import Memory
@@ -111,7 +111,7 @@ def verify(
         found = read_evidence(evidence)
         signers = [(root, claim(root, found, files)) for root in roots]
     except Exception as error:  # noqa: BLE001 - third parties' parsers of hostile bytes: anything else fails closed
-        return (Finding(evidence.ref, None, reasons=(_unreadable(about, error),)),)
+        return (Finding(evidence.ref, None, reasons=(unreadable(about, error),)),)
     claims = [(root, signer) for root, signer in signers if signer is not None]
     if not claims:
         return tuple(Finding(evidence.ref, root.name, reasons=(_unclaimed(about, root, found),)) for root in roots)
@@ -376,15 +376,3 @@ def _unclaimed(about: str, root: TrustRoot, read: Read) -> Reason:
         return Reason(Code.CERTIFICATE_UNTRUSTED, about, f"an authority of {root.name}", issuer)
     hint = read.bundle.key_hint or "without a hint"
     return Reason(Code.CERTIFICATE_UNTRUSTED, about, f"a key of {root.name}", f"key {hint}")
-
-
-def _unreadable(about: str, error: Exception) -> Reason:
-    match error:
-        case UnsupportedKind():
-            return Reason(Code.EVIDENCE_UNSUPPORTED, about, got=str(error))
-        case TooLarge():
-            return Reason(Code.EVIDENCE_LIMIT, about, error.limit, error.about)
-        case Malformed():
-            return Reason(Code.EVIDENCE_MALFORMED, about, got=str(error))
-        case _:
-            return Reason(Code.EVIDENCE_MALFORMED, about, got=type(error).__name__)

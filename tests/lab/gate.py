@@ -29,9 +29,10 @@ from gateway.model.identity import Identity
 from gateway.model.upload import Registry
 from gateway.policy import load_policy
 from gateway.proxy.mounts import Mounted
-from gateway.publish.publish import Publisher, Surroundings
+from gateway.publish.publish import Publisher
 from gateway.publish.served import Served, Trust
 from gateway.publish.spool import Spool
+from gateway.publish.surroundings import Surroundings
 from gateway.sandbox import Sandbox, github_identity, slsa_provenance
 from gateway.service.compose import now
 from gateway.service.serving import Parts, serve_on

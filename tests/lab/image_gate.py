@@ -25,9 +25,9 @@ from gateway.policy import load_policy
 from gateway.proxy.mounts import MountedDepot
 from gateway.publish.images.depot import Depot
 from gateway.publish.images.pushing import Images
-from gateway.publish.publish import Surroundings
 from gateway.publish.served import Trust
 from gateway.publish.spool import Spool
+from gateway.publish.surroundings import Surroundings
 from gateway.sandbox import Sandbox
 from gateway.service.compose import surroundings
 from gateway.service.serving import Parts, serve_on

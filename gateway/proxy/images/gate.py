@@ -28,7 +28,7 @@ from gateway.proxy.images.reads import ImageReads
 from gateway.proxy.mounts import MountedDepot
 from gateway.publish.images.blobs import Blobs, Refused
 from gateway.publish.images.pushing import Images
-from gateway.publish.publish import Surroundings
+from gateway.publish.surroundings import Surroundings
 from gateway.reasons import Code, Reason
 
 log = logging.getLogger(__name__)

@@ -22,8 +22,8 @@ from gateway.model.evidence import Evidence
 from gateway.publish.evidence import against
 from gateway.publish.images import client
 from gateway.publish.images.depot import Depot
-from gateway.publish.publish import Surroundings
 from gateway.publish.served import Trust
+from gateway.publish.surroundings import Surroundings
 from gateway.publish.verifying import in_turn
 from gateway.reasons import Code, Reason
 from gateway.store import Store

@@ -34,9 +34,9 @@ from gateway.model.names import purl
 from gateway.policy import let_through, refuse
 from gateway.publish.images.depot import Depot
 from gateway.publish.images.holding import tag_key
-from gateway.publish.publish import Surroundings
 from gateway.publish.served import Trust
 from gateway.publish.spending import take_uses, withdrawn
+from gateway.publish.surroundings import Surroundings
 from gateway.publish.turns import Turns
 from gateway.reasons import Code, Reason
 from gateway.store import Store
@@ -168,15 +168,7 @@ class Deleting:
         return known
 
     def _record(self, asked: _Asked, decision: Decision) -> Record:
-        return Record(
-            id=self._around.identifier(),
-            at=self._around.now(),
-            case=None,
-            decision=decision,
-            registry=asked.depot.registry.name,
-            grant=asked.grant.id,
-            mutation=asked.mutation,
-        )
+        return self._around.record(asked.depot.registry.name, asked.grant, decision, mutation=asked.mutation)
 
     async def _refused(self, asked: _Asked, reason: Reason) -> Reply:
         record = self._record(asked, refuse((reason,), asked.revision))

@@ -21,15 +21,14 @@ from gateway.model.content import Ending, Hold
 from gateway.model.decision import Decision, Outcome
 from gateway.model.digest import Digest
 from gateway.model.evidence import Evidence
-from gateway.model.intent import Record
 from gateway.model.names import purl
 from gateway.publish.images import client
 from gateway.publish.images.depot import Depot
 from gateway.publish.images.judging import Judge, Judged
 from gateway.publish.images.naming import Accepted, Naming
 from gateway.publish.images.reaching import Broken, reached
-from gateway.publish.publish import Surroundings
 from gateway.publish.served import Trust
+from gateway.publish.surroundings import Surroundings
 from gateway.publish.turns import Turns
 from gateway.reasons import Code, Reason
 from gateway.store import Store
@@ -121,19 +120,16 @@ class Holding:
                 self._trust().policy.moves(again.judged.case.upload),
                 hold.id,
             )
-            reason = await self._naming.name(depot, accepted, self.record_of(depot, again))
+            case = again.judged.case
+            record = self._around.record(
+                depot.registry.name, case.grant, again.decision, case=case, trust=self._trust()
+            )
+            reason = await self._naming.name(depot, accepted, record)
             log.info("hold %s is %s", hold.id, "released" if reason is None else f"not released: {reason.line()}")
             if reason is not None and reason.code in _ENDS_AT_ONCE:
                 await self._end(hold, Ending.REFUSED, reason.line())
                 return None
             return reason
-
-    def record_of(self, depot: Depot, again: Again) -> Record:
-        """What a decision of this moment is written down as."""
-        case = again.judged.case
-        roots = tuple((root.name, root.digest) for root in self._trust().roots)
-        identifier = self._around.identifier()
-        return Record(identifier, case.at, case, again.decision, depot.registry.name, case.grant.id, roots)
 
     async def look(self, depot: Depot) -> bool:
         """End what waited too long, and decide again what was last decided under another policy; False: come again."""

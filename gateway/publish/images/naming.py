@@ -26,10 +26,10 @@ from gateway.policy import refuse
 from gateway.publish.images import client
 from gateway.publish.images.depot import Depot
 from gateway.publish.images.reaching import withdrawn_part
-from gateway.publish.publish import Surroundings
-from gateway.publish.spending import take_uses, withdrawn
+from gateway.publish.spending import in_the_way, take_uses, withdrawn
+from gateway.publish.surroundings import Surroundings
 from gateway.reasons import Code, Reason
-from gateway.store import Cause, Conflict, Store
+from gateway.store import Conflict, Store
 from gateway.upstream import NothingSent
 
 log = logging.getLogger(__name__)
@@ -95,7 +95,7 @@ class Naming:
         )
         began = await self._store.begin(record, intent)  # 3
         if isinstance(began, Conflict):
-            return await self._overtaken(record, _conflict(began, files[0]))
+            return await self._overtaken(record, in_the_way(began, files[0]))
         self._around.stepped(Step.DECIDED)
         return await self._move(depot, accepted, intent)
 
@@ -192,15 +192,3 @@ async def _bring_evidence(depot: Depot, repository: str, subject: Digest, eviden
 
 def _unreachable(depot: Depot, error: UpstreamError) -> Reason:
     return Reason(Code.UPSTREAM_UNAVAILABLE, f"registry {depot.registry.name}", got=error.problem)
-
-
-def _conflict(conflict: Conflict, file: IntentFile) -> Reason:
-    match conflict.cause:
-        case Cause.BOUND:
-            return Reason(Code.VERSION_EXISTS, file.name, f"sha256:{conflict.sha256}", f"sha256:{file.sha256}")
-        case Cause.REVOKED:
-            return Reason(Code.DIGEST_REVOKED, file.name, got=f"sha256:{file.sha256}")
-        case Cause.ENDED:
-            return Reason(Code.PUBLISH_UNSETTLED, file.name, "a hold that has not ended", "ended")
-        case Cause.OPEN | Cause.DAMAGED:
-            return Reason(Code.PUBLISH_UNSETTLED, file.name, "no other publish of this name", conflict.cause.value)

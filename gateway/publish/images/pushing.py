@@ -47,9 +47,9 @@ from gateway.publish.images.judging import Judge, Judged
 from gateway.publish.images.naming import Accepted, Naming, bring
 from gateway.publish.images.push import Attempt, Push, Refusal
 from gateway.publish.images.reaching import Broken, reached, withdrawn_part
-from gateway.publish.publish import Surroundings
 from gateway.publish.served import Trust
 from gateway.publish.spending import take_uses, withdrawn
+from gateway.publish.surroundings import Surroundings
 from gateway.publish.turns import Turns
 from gateway.reasons import Code, Reason
 from gateway.store import Store
@@ -277,15 +277,8 @@ class Images:
     # --- records and replies --------------------------------------------------------------------------------------
 
     def _record(self, attempt: Attempt, case: Case | None, decision: Decision) -> Record:
-        return Record(
-            self._around.identifier(),
-            case.at if case else self._around.now(),
-            case,
-            decision,
-            attempt.depot.registry.name,
-            attempt.grant.id,
-            tuple((root.name, root.digest) for root in attempt.trust.roots),
-        )
+        registry = attempt.depot.registry.name
+        return self._around.record(registry, attempt.grant, decision, case=case, trust=attempt.trust)
 
     async def _refused(self, attempt: Attempt, body: bytes, refusal: Refusal) -> Reply:
         """Record a refusal and tell it; a client that only sends the same again is told the same, and counts once."""
