@@ -15,26 +15,12 @@ from gateway.demo.clients import Run
 from gateway.demo.docker_registry import DockerRegistry, docker_registry
 from gateway.demo.gate import Gate, gate, run, wrong
 from gateway.demo.images import Image, image
+from gateway.demo.scenarios import policy
 from gateway.sandbox import github_identity, slsa_provenance
 
 _REPOSITORY: Final = "team/app"
 _TAG: Final = "1.0.0"
-_POLICY: Final = """\
-rules:
-  - name: acme-images
-    packages: ["pkg:oci/team/*"]
-    owner: team-platform@acme.example
-    hold: 30m
-    attestations:
-      - predicate: https://slsa.dev/provenance/v1
-        trust_roots: [sandbox]
-        signer:
-          issuer: https://token.actions.githubusercontent.com
-          repository: acme/libs
-          workflow: .github/workflows/release.yml
-          ref: refs/tags/v{version}
-          runner: github-hosted
-"""
+_POLICY: Final = policy("acme-images", "pkg:oci/team/*", "hold: 30m")
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from typing import Final
 from gateway.demo.acts import Act, Step, program
 from gateway.demo.clients import Run
 from gateway.demo.gate import Gate, gate, run, wrong
+from gateway.demo.scenarios import policy
 from gateway.demo.verdaccio import Verdaccio, verdaccio
 from gateway.sandbox import github_identity, slsa_provenance
 
@@ -21,21 +22,7 @@ _NAME: Final = "@acme/widget"
 _VERSION: Final = "1.0.0"
 _TARBALL: Final = "acme-widget-1.0.0.tgz"
 _SOURCE: Final = "module.exports = 1\n"
-_POLICY: Final = """\
-rules:
-  - name: acme-node
-    packages: ["pkg:npm/%40acme/*"]
-    owner: team-libs@acme.example
-    attestations:
-      - predicate: https://slsa.dev/provenance/v1
-        trust_roots: [sandbox]
-        signer:
-          issuer: https://token.actions.githubusercontent.com
-          repository: acme/libs
-          workflow: .github/workflows/release.yml
-          ref: refs/tags/v{version}
-          runner: github-hosted
-"""
+_POLICY: Final = policy("acme-node", "pkg:npm/%40acme/*")
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,12 +22,15 @@ VERSION: Final = "1.0.0"
 REPOSITORY: Final = "acme/libs"
 WORKFLOW: Final = ".github/workflows/release.yml"
 
-POLICY: Final = f"""\
+
+def policy(name: str, packages: str, *further: str) -> str:
+    """A policy of one rule: what `acme/libs` built by its release workflow from the tag of the version."""
+    return f"""\
 rules:
-  - name: acme-python
-    packages: ["pkg:pypi/acme-*"]
+  - name: {name}
+    packages: ["{packages}"]
     owner: team-libs@acme.example
-    attestations:
+{"".join(f"    {line}{chr(10)}" for line in further)}    attestations:
       - predicate: https://slsa.dev/provenance/v1
         trust_roots: [sandbox]
         signer:
@@ -38,6 +41,9 @@ rules:
           runner: github-hosted
           trigger: [push, release]
 """
+
+
+POLICY: Final = policy("acme-python", "pkg:pypi/acme-*")
 
 
 @dataclass(frozen=True, slots=True)
