@@ -7,6 +7,7 @@ from typing import Final
 
 from gateway.errors import Malformed
 from gateway.model.digest import STRONG, Digest
+from gateway.model.identity import repository_of
 from gateway.policy.rules import PROVENANCE, SUMMARY, ProvenanceRule, SummaryRule
 from gateway.policy.schema import ProvenanceText, SummaryText
 from gateway.policy.spot import Spot, exact_problem
@@ -14,7 +15,6 @@ from gateway.policy.spot import Spot, exact_problem
 RESOURCE: Final = "{purl}@{version}"
 _PLACEHOLDERS: Final = re.compile(r"\{(?:purl|version|file)\}")
 _LEVEL: Final = re.compile(r"SLSA_([A-Z]+)_LEVEL_([1-9])")
-_SOURCE: Final = re.compile(r"https://[A-Za-z0-9.:-]+(?:/[A-Za-z0-9_.-]+)+")
 
 
 def read_provenance(spot: Spot, text: ProvenanceText | None, predicate: tuple[str, ...] | None) -> ProvenanceRule:
@@ -77,6 +77,6 @@ def _resource_problem(text: str) -> str:
 
 def _source_problem(text: str) -> str:
     found = exact_problem(text)
-    if found or (_SOURCE.fullmatch(text) and not text.endswith(".git")):
+    if found or (repository_of(text) != (None, None) and not text.endswith(".git")):
         return found
     return f"{text!r} is no repository with its server; write https://github.com/owner/name"

@@ -93,6 +93,16 @@ MISTAKES = {
         "a.yaml:11:",
         "no repository with its server",
     ),
+    "a server in capitals": (
+        PROVENANCE.replace("https://github.com/acme/libs", "https://GitHub.com/acme/libs"),
+        "a.yaml:11:",
+        "no repository with its server",
+    ),
+    "a repository that leads upward": (
+        PROVENANCE.replace("acme/libs", "acme/.."),
+        "a.yaml:11:",
+        "no repository with its server",
+    ),
     "no parameters": (PROVENANCE.replace("[flags, image]", "[]"), "a.yaml:12:", "an empty list"),
     "a summary without summary": (SUMMARY[:_SUMMARY_AT], "a.yaml:5:", "could say anything"),
     "a summary of provenance": (
