@@ -1,8 +1,8 @@
 """What the gateway says of an npm version: its registry signature, its attestations, and where they are.
 
 Made anew for each reader, out of what the gateway vouches for: whatever the registry's document says of signatures and
-attestations was put there by a publisher, and is taken out. What is not vouched for has no signature, and so does what
-the registry serves with another digest than was measured.
+attestations was put there by a publisher, and is taken out. What is not vouched for has no signature, nor has what the
+registry states another digest of than was measured.
 
 npm verifies attestations with Sigstore's public instance alone, and one that is not for exactly this version ends its
 whole audit: only those that it can verify are named to it. Bundles of every instance have an address of our own.

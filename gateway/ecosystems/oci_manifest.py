@@ -151,11 +151,6 @@ def content(manifest: Manifest, digest: Digest, body: bytes, subject: Digest | N
     )
 
 
-def blob(descriptor: Descriptor) -> Content:
-    """What the record keeps of a config or a layer whose bytes were not read."""
-    return Content(descriptor.digest, descriptor.size, descriptor.media_type)
-
-
 def _same_type(document: Object, content_type: str) -> None:
     """OCI's own types may be left out of the body (cosign does); a reader then goes by the header."""
     said = json.optional(document, "mediaType", str, "manifest")

@@ -27,7 +27,7 @@ from gateway.reasons import Code, Reason
 ALGORITHMS: Final = frozenset({"sha256", "sha512"})
 _READS: Final = frozenset({"GET", "HEAD"})
 _OURS: Final = frozenset({"digest", "mount", "from", "tag"})
-_SESSION: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.=-]{0,255}")  # docker-registry's own pattern
+SESSION: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.=-]{0,255}")  # docker-registry's own pattern
 # Parameters too: older Sigstore bundles are `application/vnd.dev.sigstore.bundle+json;version=0.1`.
 _WORD: Final = r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]*"
 _MEDIA_TYPE: Final = re.compile(rf"{_WORD}/{_WORD}(?:; ?{_WORD}={_WORD})*")
@@ -235,7 +235,7 @@ def _upload_start(head: Head, repository: str, last: str) -> OciRequest | Reason
 
 
 def _upload_step(head: Head, repository: str, last: str) -> OciRequest | Reason:
-    if _SESSION.fullmatch(last) is None or head.method == "HEAD":
+    if SESSION.fullmatch(last) is None or head.method == "HEAD":
         return _unknown(head)
     given = _Parameters.registrys(head.query)
     digest = given.one("digest")

@@ -1,4 +1,4 @@
-"""What is looked at once more before an accepted upload is carried out: its grant, its waivers, and its names."""
+"""What is looked at once more before what was accepted is carried out: its grant, its waivers, and its names."""
 
 from __future__ import annotations
 

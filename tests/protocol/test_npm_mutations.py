@@ -355,6 +355,30 @@ async def test_while_a_publish_of_the_package_is_under_way_a_mutation_waits_for_
     assert len(registry(gate).writes) == 1
 
 
+async def test_a_mutation_whose_token_is_revoked_while_it_waits_changes_nothing(gate: LabGate) -> None:
+    came, go = asyncio.Event(), asyncio.Event()
+
+    async def held(_: web.Request) -> None:
+        came.set()
+        await go.wait()
+
+    registry(gate).misbehave["PUT"] = held
+    token = await gate.grant("mutate", "pkg:npm/%40acme/*")
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        publish = group.create_task(send(gate, "PUT", ONE.path, signed(gate, npm_package(version="3.0.0")),
+                                         token=gate.token))  # fmt: skip
+        await came.wait()
+        mutation = group.create_task(send(gate, "PUT", f"{TAGS}/latest", "1.0.0", token=token))
+        while max(users for _, users in gate.publisher._turns._locks.values()) < 2:  # noqa: ASYNC110 - nothing tells it
+            await asyncio.sleep(0)
+        await gate.store.revoke_grant(token.split("_")[1], gate.at)
+        go.set()
+    assert publish.result()[0] == 201
+    status, text = mutation.result()
+    assert (status, "credential-invalid" in text) == (401, True)
+    assert len(registry(gate).writes) == 1
+
+
 async def test_a_deprecation_is_compared_with_what_this_reader_is_shown(tmp_path: Path) -> None:
     """With reads verified and signatures that are made anew for each reader."""
     keys = RegistryKeys((key(),))

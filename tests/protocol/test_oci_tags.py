@@ -142,6 +142,16 @@ async def test_what_was_withdrawn_does_not_come_back_inside_of_something_else(ga
     assert gone in refused.json["errors"][0]["message"]
 
 
+async def test_what_holds_something_withdrawn_is_refused_and_not_held(registry: DockerRegistry, tmp_path: Path) -> None:
+    async with image_gate(tmp_path, registry.url, CREDENTIAL, policy=POLICY) as gate:
+        body = await manifest(gate, "team/at-once", "withdrawn before it is pushed")
+        layer = json.loads(body)["config"]["digest"].removeprefix("sha256:")
+        await gate.store.revoke_digest(layer, "ops@acme.example", "leaked", gate.clock.now())
+        refused = await put(gate, "team/at-once", "1.0", body)
+        assert (refused.status, refused.code) == (403, "DENIED digest-revoked")
+        assert await gate.store.contents.holds(None, 10) == ()
+
+
 async def test_a_hold_is_not_released_once_a_part_of_its_image_was_withdrawn(
     registry: DockerRegistry, tmp_path: Path
 ) -> None:

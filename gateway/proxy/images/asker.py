@@ -15,6 +15,7 @@ from gateway.config import ReadAuth
 from gateway.credentials import ACCESS_PREFIX, Access, check, read_access, recognise
 from gateway.ecosystems.protocol import Head
 from gateway.model.case import Action, Grant
+from gateway.model.names import purl
 from gateway.model.pattern import matches
 from gateway.proxy.authenticate import Authenticator
 from gateway.proxy.mounts import MountedDepot
@@ -31,7 +32,7 @@ class Need(Enum):
 
 _PUSHERS: Final = frozenset({Action.PUBLISH, Action.ATTACH})
 # Any one of these does. A manifest that is pushed is looked at again: evidence wants ATTACH, an image PUBLISH.
-SUFFICES: Final = {
+_SUFFICES: Final = {
     Need.PULL: frozenset({Action.READ, *_PUSHERS}),
     Need.PUSH: _PUSHERS,
     Need.DELETE: frozenset({Action.MUTATE}),
@@ -85,8 +86,8 @@ class Challenge:
 
 def grant_may(grant: Grant, need: Need, repository: str) -> bool:
     """Whether a grant covers this repository with any action that suffices; its time is not looked at."""
-    purl = f"pkg:oci/{repository}"
-    return bool(SUFFICES[need] & grant.actions) and any(matches(pattern, purl) for pattern in grant.packages)
+    package = purl("oci", repository)
+    return bool(_SUFFICES[need] & grant.actions) and any(matches(pattern, package) for pattern in grant.packages)
 
 
 async def asker(

@@ -271,7 +271,7 @@ def _range_of(said: str) -> tuple[tuple[str, str], ...]:
 
 def _repositories(depot: Depot, repository: str, sight: Sight) -> tuple[str, ...]:
     """Where the registry may keep content: what is hidden in the quarantine first."""
-    return tuple(dict.fromkeys((depot.deposits(repository), repository))) if sight is Sight.HIDDEN else (repository,)
+    return depot.places(repository) if sight is Sight.HIDDEN else (repository,)
 
 
 async def _tags(depot: Depot, repository: str, authorization: str | None) -> set[str] | None:

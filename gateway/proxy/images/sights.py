@@ -40,7 +40,7 @@ class Sights:
         return await self._ask(place, lambda: self._contents.tags(place))
 
     async def referrers(self, place: Place, subject: Digest) -> tuple[Content, ...]:
-        """The verified evidence of a subject."""
+        """What refers to a subject, its verified evidence among it."""
         return await self._ask(("referrers", place, subject), lambda: self._contents.referrers(place, subject))
 
     async def waiting(self, place: Place, tag: str) -> Hold | None:

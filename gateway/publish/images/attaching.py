@@ -121,8 +121,7 @@ class Attaching:
         return None if others or subject is None or tags[0] != fallback_tag(subject) else subject
 
     async def _blob(self, depot: Depot, repository: str, digest: Digest) -> bytes | None:
-        deposited = depot.deposits(repository)
-        found = await client.blob(depot, deposited, digest, limits.EVIDENCE_BYTES)
-        if found is None and deposited != repository:
-            found = await client.blob(depot, repository, digest, limits.EVIDENCE_BYTES)
-        return found
+        for place in depot.places(repository):
+            if (found := await client.blob(depot, place, digest, limits.EVIDENCE_BYTES)) is not None:
+                return found
+        return None

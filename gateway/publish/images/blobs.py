@@ -19,18 +19,18 @@ from http import HTTPStatus
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
-from gateway.ecosystems.oci_routes import UploadStart, UploadStep
+from gateway.ecosystems.oci_routes import SESSION, UploadStart, UploadStep
 from gateway.ecosystems.protocol import Head, Reply
 from gateway.errors import UpstreamError
 from gateway.model.content import Content
 from gateway.model.digest import Digest
+from gateway.publish.images import client
 from gateway.publish.images.depot import Depot
 from gateway.reasons import Code, Reason
 from gateway.store import Contents
 from gateway.upstream import Answer
 
 _OCTETS: Final = "application/octet-stream"
-_SESSION: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.=-]{0,255}")  # as `oci_routes` takes it back
 _QUERY: Final = re.compile(r"[!-~]{0,4096}")
 _RANGE: Final = re.compile(r"(?:bytes=)?0-(\d{1,18})")
 _CHUNK: Final = re.compile(r"(\d{1,18})-(\d{1,18})")
@@ -127,7 +127,7 @@ class Blobs:
     async def _open(self, depot: Depot, repository: str) -> tuple[_Session, Answer]:
         deposits = depot.deposits(repository)
         path = f"/v2/{deposits}/blobs/uploads/"
-        answer = await depot.upstream.write("POST", path, {}, _nothing(), 0)
+        answer = await depot.upstream.write("POST", path, {}, client.nothing(), 0)
         if answer.status != HTTPStatus.ACCEPTED:
             raise _Stop(_refused(depot, answer))
         return _session_of(depot, deposits, answer), answer
@@ -182,7 +182,7 @@ class Blobs:
             size = _size(await self._status(depot, session))
             if not await self._was_there(depot, repository, digest):
                 await self._contents.journal(place, Content(digest, size, _OCTETS), self._now())
-        answer = await depot.upstream.write("PUT", session.path(f"digest={digest}"), {}, _nothing(), 0)
+        answer = await depot.upstream.write("PUT", session.path(f"digest={digest}"), {}, client.nothing(), 0)
         if answer.status != HTTPStatus.CREATED:
             raise _Stop(_refused(depot, answer))
         return _created(repository, digest)
@@ -199,7 +199,7 @@ class Blobs:
                 return False
             await self._contents.journal(place, Content(digest, size, _OCTETS), self._now())
         path = f"/v2/{deposits}/blobs/uploads/?mount={digest}&from={source}"
-        answer = await depot.upstream.write("POST", path, {}, _nothing(), 0)
+        answer = await depot.upstream.write("POST", path, {}, client.nothing(), 0)
         if answer.status == HTTPStatus.ACCEPTED:
             await self._drop(depot, _session_of(depot, deposits, answer))
         return answer.status == HTTPStatus.CREATED
@@ -237,7 +237,7 @@ class Blobs:
 
     @staticmethod
     async def _drop(depot: Depot, session: _Session) -> Answer:
-        return await depot.upstream.write("DELETE", session.path(), {}, _nothing(), 0)
+        return await depot.upstream.write("DELETE", session.path(), {}, client.nothing(), 0)
 
 
 class _Bounded:
@@ -279,7 +279,7 @@ def _session_of(depot: Depot, deposits: str, answer: Answer) -> _Session:
         path = parts.path.removeprefix(base) if parts.path.startswith(f"{base}/") else None
     prefix = f"/v2/{deposits}/blobs/uploads/"
     name = path.removeprefix(prefix) if path is not None and path.startswith(prefix) else ""
-    if _SESSION.fullmatch(name) is None or _QUERY.fullmatch(parts.query) is None:
+    if SESSION.fullmatch(name) is None or _QUERY.fullmatch(parts.query) is None:
         raise UpstreamError(depot.registry.name, "its Location of an upload leads elsewhere")
     return _Session(deposits, name, parts.query)
 
@@ -335,8 +335,3 @@ def _created(repository: str, digest: Digest) -> Reply:
 def _empty(head: Head) -> bool:
     """Whether a PUT has no body, as its head says."""
     return head.header("transfer-encoding") is None and (head.header("content-length") or "0").strip("0") == ""
-
-
-async def _nothing() -> AsyncIterator[bytes]:
-    return
-    yield b""

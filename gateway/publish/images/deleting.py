@@ -14,7 +14,7 @@ gone, and the record follows then.
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -32,6 +32,7 @@ from gateway.model.intent import Record
 from gateway.model.mutation import Mutation
 from gateway.model.names import purl
 from gateway.policy import let_through, refuse
+from gateway.publish.images import client
 from gateway.publish.images.depot import Depot
 from gateway.publish.images.holding import tag_key
 from gateway.publish.served import Trust
@@ -137,10 +138,10 @@ class Deleting:
         """Have the registry delete it wherever it lies; None where it was somewhere."""
         depot, request = asked.depot, asked.request
         found = False
-        for repository in dict.fromkeys((depot.deposits(request.repository), request.repository)):
+        for repository in depot.places(request.repository):
             path = f"/v2/{repository}/{request.kind}/{request.reference}"
             try:
-                answer = await depot.upstream.write("DELETE", path, {}, _nothing(), 0)
+                answer = await depot.upstream.write("DELETE", path, {}, client.nothing(), 0)
             except UpstreamError as error:
                 remedy = "" if isinstance(error, NothingSent) else _UNKNOWN
                 return Reason(Code.UPSTREAM_UNAVAILABLE, f"registry {depot.registry.name}", "", error.problem, remedy)
@@ -192,8 +193,3 @@ def _said_no(asked: _Asked, said: str, status: int) -> Reason:
 
 def _unrecorded(asked: _Asked, reason: Reason) -> Reply:
     return _OCI.render((reason,), f"{asked.depot.public_url}/-/reasons/{reason.code.value}", asked.head)
-
-
-async def _nothing() -> AsyncIterator[bytes]:
-    return
-    yield b""

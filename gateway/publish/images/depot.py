@@ -36,6 +36,10 @@ class Depot:
         """The repository at the upstream in which what is not accepted yet is kept."""
         return f"{self.quarantine}/{repository}" if self.quarantine else repository
 
+    def places(self, repository: str) -> tuple[str, ...]:
+        """Where the upstream may keep what is not accepted yet: where it is deposited, then the repository itself."""
+        return tuple(dict.fromkeys((self.deposits(repository), repository)))
+
     def permalink(self, record: str) -> str:
         """The address of a decision's page."""
         return f"{self.public_url}/-/d/{record}"

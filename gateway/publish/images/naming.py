@@ -1,4 +1,4 @@
-"""Giving a tag to content that was accepted: the only place that moves a tag of a registry.
+"""Giving a tag to content that was accepted: the only place that gives an image its tag.
 
 1. Look once more at what may have changed since the decision: the grant, its uses, the waivers, what was withdrawn.
 2. Note what the content is made of, so that it is shown with it; under a quarantine, bring it into its repository.

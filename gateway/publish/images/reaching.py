@@ -67,8 +67,7 @@ async def _children(
 
 async def _either(depot: Depot, repository: str, digest: Digest) -> client.Stored | None:
     """A manifest that was deposited, or was in the repository before."""
-    deposited = depot.deposits(repository)
-    stored = await client.manifest(depot, deposited, digest)
-    if stored is None and deposited != repository:
-        stored = await client.manifest(depot, repository, digest)
-    return stored
+    for place in depot.places(repository):
+        if (stored := await client.manifest(depot, place, digest)) is not None:
+            return stored
+    return None

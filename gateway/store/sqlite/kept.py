@@ -39,7 +39,7 @@ class SqliteContents(Access, Contents):
         return await self._read(partial(contents.sight, place=place, digest=digest, manifest=manifest))
 
     async def referrers(self, place: Place, subject: Digest) -> tuple[Content, ...]:
-        """List a subject's evidence."""
+        """List what refers to a subject."""
         return await self._read(partial(contents.referrers, place=place, subject=subject))
 
     async def tags(self, place: Place) -> Mapping[str, Digest]:
